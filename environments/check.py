@@ -52,10 +52,7 @@ def _catalogue(environment: Environment) -> Iterator[str]:
         if list(tasks) != list(environment.tasks(split)):
             yield ORDER_STABLE
         for task in tasks:
-            if task.split is not split:
-                yield f"{task.id}: {SPLIT_TRUE}"
-            if task.environment != environment.name:
-                yield f"{task.id}: {NAME_TRUE}"
+            yield from (f"{task.id}: {rule}" for rule in _entry_rules(environment, task, split))
             if task.id in seen:
                 yield f"{task.id}: {IDS_UNIQUE if seen[task.id] is split else SPLITS_DISJOINT}"
             seen[task.id] = split
@@ -65,6 +62,13 @@ def _catalogue(environment: Environment) -> Iterator[str]:
         pass
     else:
         yield ID_UNKNOWN
+
+
+def _entry_rules(environment: Environment, task: Task, split: Split) -> Iterator[str]:
+    if task.split is not split:
+        yield SPLIT_TRUE
+    if task.environment != environment.name:
+        yield NAME_TRUE
 
 
 def _task_rules(environment: Environment, task: Task) -> Iterator[str]:

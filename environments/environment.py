@@ -83,7 +83,7 @@ class Environment(Protocol):
         """Return the tasks of a split, in an order that never changes."""
         ...
 
-    def task(self, id: str) -> Task:  # noqa: A002 - the field is called id
+    def task(self, id: str) -> Task:
         """Return the task with this id.
 
         Raises:
