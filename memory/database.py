@@ -1,0 +1,139 @@
+"""Opening a database, and saying in one line why it would not.
+
+The one place that speaks SQLite; everything else is SQLAlchemy Core.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Insert,
+    Table,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    text,
+)
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import URL, ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from memory.errors import StoreError
+from memory.schema import HEAD
+
+REMEDIES = {
+    "SQLITE_FULL": "the disk is full; free some space and resume: what was stored before is kept",
+    "SQLITE_IOERR_SHM": "no room or no right for its -shm file; free some space, then resume",
+    "SQLITE_IOERR": "reading or writing the disk failed; check the disk and its free space",
+    "SQLITE_BUSY": "another process kept it locked too long; end that process or try again later",
+    "SQLITE_READONLY": "it is read-only; allow writing to the file and its directory",
+    "SQLITE_CANTOPEN": "it cannot be opened or created; allow writing to its directory",
+    "SQLITE_NOTADB": "it is not a SQLite database; name another file",
+    "SQLITE_CORRUPT": "the file is damaged; restore a copy, or move it away and start a new one",
+}
+"""What to do, by the beginning of SQLite's name of the error; the first that fits is taken."""
+
+
+def connect(where: str | Path, *, busy_s: float) -> Engine:
+    """Return an engine for a file, or for a URL that names one.
+
+    Every SQLite error which its owner can mend leaves it as a `StoreError`.
+    """
+    url = _url(where)
+    engine = create_engine(url, connect_args={"timeout": busy_s})
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    event.listen(engine, "handle_error", partial(_explain, url.database or ""))
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """Return the engine for transactions that write.
+
+    They take the write lock at their start: one that reads first and writes later cannot wait
+    for another writer, and fails at once with "database is locked".
+    """
+    return engine.execution_options(writes=True)
+
+
+def insert_new(table: Table) -> Insert:
+    """Return an insert that leaves rows alone whose key is there already."""
+    return insert(table).on_conflict_do_nothing()
+
+
+def revision(connection: Connection) -> str | None:
+    """Return the migration a database stands at; None: it was never migrated."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.scalar(text("SELECT version_num FROM alembic_version"))
+
+
+def bring_up_to_date(engine: Engine) -> None:
+    """Create or migrate the tables, once, however many processes start together."""
+    with engine.connect() as connection:
+        if revision(connection) == HEAD:
+            return
+    from memory.migrations.upgrade import upgrade  # Alembic: 0.1 s, so only a stale store pays it
+
+    with writing(engine).begin() as connection:
+        found = revision(connection)
+        if found is None and set(inspect(connection).get_table_names()) - {"alembic_version"}:
+            raise StoreError(
+                f"{engine.url.database} holds another program's tables; name another file"
+            )
+        upgrade(connection, found)
+
+
+def structural_faults(connection: Connection) -> Iterator[str]:
+    """Yield what SQLite finds wrong with its own file."""
+    for line in connection.execute(text("PRAGMA integrity_check")).scalars():
+        if line != "ok":
+            yield str(line)
+    for table, row, parent, _ in connection.execute(text("PRAGMA foreign_key_check")):
+        yield f"row {row} of {table} points to no {parent}"
+
+
+def _url(where: str | Path) -> URL:
+    if isinstance(where, str) and "://" in where:
+        try:
+            url = make_url(where)
+        except ArgumentError as error:
+            raise StoreError(f"{where!r} is no URL; give a path or sqlite:///PATH") from error
+        if url.get_backend_name() != "sqlite" or not url.database:
+            raise StoreError(f"no store at {url!r}; give a path or sqlite:///PATH")
+    else:
+        url = URL.create("sqlite", database=str(where))
+    path = Path(url.database or "")
+    if not path.parent.is_dir():
+        raise StoreError(f"no directory {str(path.parent)!r} for the store; create it")
+    if path.is_dir():
+        raise StoreError(f"{str(path)!r} is a directory; name a file in it")
+    return url
+
+
+def _prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    assert isinstance(connection, sqlite3.Connection)
+    connection.isolation_level = None  # transactions begin where `_begin` says, not by guessing
+    connection.execute("PRAGMA journal_mode = WAL")  # readers and one writer do not wait
+    connection.execute("PRAGMA synchronous = NORMAL")  # in WAL: a crash corrupts nothing
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _explain(path: str, context: ExceptionContext) -> None:
+    name: str = getattr(context.original_exception, "sqlite_errorname", "")
+    for beginning, remedy in REMEDIES.items():
+        if name.startswith(beginning):
+            context.chained_exception = StoreError(f"cannot use the store {path!r}: {remedy}")
+            return

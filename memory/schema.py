@@ -1,0 +1,111 @@
+"""The tables, as SQLAlchemy Core sees them; migrations bring a database to this form.
+
+Bodies stand apart from rows so that a listing never reads past them.
+"""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Enum,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+from environments.episode import Ending, Split
+
+HEAD = "0001"
+"""The newest migration: a database that says so is opened without loading Alembic."""
+
+metadata = MetaData()
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment, kept in UTC whatever zone it was given in. SQLite itself keeps no zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"naive time {value!r}")
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value and (value.replace(tzinfo=UTC) if value.tzinfo is None else value)
+
+
+def _id() -> String:
+    """Return the type of an id: ordered by bytes, so that a prefix is a range everywhere."""
+    return String().with_variant(String(collation="C"), "postgresql")
+
+
+def _one_of(words: type[StrEnum]) -> Enum:
+    """Return the type of a word kept as plain text, so that a new word needs no migration."""
+    return Enum(words, native_enum=False, length=16, values_callable=_spellings)
+
+
+def _spellings(words: type[StrEnum]) -> list[str]:
+    return [word.value for word in words]
+
+
+RUN = Table(
+    "run",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("environment", String, nullable=False),
+    Column("split", _one_of(Split), nullable=False),
+    Column("policy", String, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("episodes", Integer, nullable=False),
+    Column("started", Instant, nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("finished", Instant, nullable=True),
+    Index("run_by_age", "started", "id"),
+)
+
+EPISODE = Table(
+    "episode",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    # No foreign key: an imported episode names a run of the store that it came from.
+    Column("run", _id(), nullable=False),
+    Column("task_id", String, nullable=False),
+    Column("environment", String, nullable=False),
+    Column("split", _one_of(Split), nullable=False),
+    Column("kind", String, nullable=False),
+    Column("goal", Text, nullable=False),
+    Column("ending", _one_of(Ending), nullable=False),
+    Column("policy", String, nullable=False),
+    Column("steps", Integer, nullable=False),
+    Column("reward", Float, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("started", Instant, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Index("episode_by_age", "started", "id"),
+    # Each filter with the age, so that the newest fifty are read in order and no more than those.
+    *(
+        Index(f"episode_by_{name}", name, "started", "id")
+        for name in ("run", "environment", "split", "kind", "ending", "policy")
+    ),
+)
+
+BODY = Table(
+    "episode_body",
+    metadata,
+    Column("episode", _id(), ForeignKey("episode.id"), primary_key=True),
+    Column("packed", LargeBinary, nullable=False),
+)

@@ -1,0 +1,282 @@
+"""The system of record: every episode, kept once and never changed.
+
+SQL is the truth; whatever else is built from episodes can be built again from here.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, fields
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self, TypedDict, Unpack
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    RowMapping,
+    Select,
+    Table,
+    func,
+    literal,
+    select,
+    tuple_,
+    update,
+)
+
+from environments.episode import Ending, Episode, Split
+from memory.database import bring_up_to_date, connect, insert_new, structural_faults, writing
+from memory.errors import StoreError, UnknownIdError
+from memory.records import EpisodeRow, Run, row_of
+from memory.schema import BODY, EPISODE, RUN, Instant
+
+BUSY_S = 30.0
+"""How long to wait for another process's write, seconds: one takes milliseconds, so a longer wait
+means that something hangs."""
+
+BATCH = 256
+"""Episodes written in one transaction, and read at once: a megabyte, and some 0.1 s of waiting
+for others who want to write."""
+
+SHOWN = 4
+"""How many ids an error lists when a prefix is ambiguous."""
+
+
+class Filters(TypedDict, total=False):
+    """Which episodes are meant; None or left out: any."""
+
+    environment: str | None
+    split: Split | None
+    kind: str | None
+    ending: Ending | None
+    policy: str | None
+    run: str | None
+
+
+class Store:
+    """Safe to share between threads; any number of processes may open the same one."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, where: str | Path, *, busy_s: float = BUSY_S) -> Self:
+        """Return the store at a path or SQLite URL, created or migrated if need be.
+
+        Raises:
+            StoreError: it cannot be read and written, or a newer version made it.
+        """
+        engine = connect(where, busy_s=busy_s)
+        try:
+            bring_up_to_date(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def add(self, episode: Episode) -> int:
+        """Store an episode unless its id is stored already; return how many were new: 0 or 1."""
+        return self.add_all([episode])
+
+    def add_all(self, episodes: Iterable[Episode]) -> int:
+        """Store those whose ids are not stored yet, and return how many that were.
+
+        In batches, each wholly or not at all: an error keeps the batches before it.
+        """
+        remaining = iter(episodes)
+        new = 0
+        while batch := list(islice(remaining, BATCH)):
+            new += self._insert(batch)
+        return new
+
+    def get(self, id: str) -> Episode:
+        """Return the episode with this id, or the only one whose id begins so.
+
+        Raises:
+            UnknownIdError: there is none, or several.
+        """
+        with self._engine.connect() as connection:
+            full = _find(connection, EPISODE, id)["id"]
+            packed = connection.scalar(select(BODY.c.packed).where(BODY.c.episode == full))
+        return _read(full, packed)
+
+    def rows(
+        self, *, limit: int = 50, before: str | None = None, **filters: Unpack[Filters]
+    ) -> list[EpisodeRow]:
+        """Return the newest matching episodes, newest first.
+
+        Args:
+            limit: how many at most.
+            before: only those older than this one; the last id of one page gives the next page.
+            filters: see `Filters`.
+        """
+        query = _newest(EPISODE, limit, *_COLUMNS).where(*_matching(filters))
+        with self._engine.connect() as connection:
+            if before is not None:
+                query = query.where(_older_than(_find(connection, EPISODE, before)))
+            return [_row(found) for found in connection.execute(query).mappings()]
+
+    def count(self, **filters: Unpack[Filters]) -> int:
+        query = select(func.count()).select_from(EPISODE).where(*_matching(filters))
+        with self._engine.connect() as connection:
+            return connection.scalar(query) or 0
+
+    def episode_ids(self, run: str) -> set[str]:
+        """Return the ids of the episodes of a run that are stored."""
+        with self._engine.connect() as connection:
+            return set(connection.scalars(select(EPISODE.c.id).where(EPISODE.c.run == run)))
+
+    def episodes(self, **filters: Unpack[Filters]) -> Iterator[Episode]:
+        """Yield the matching episodes, oldest first, a few in memory at a time.
+
+        No transaction is held between them, so a slow reader keeps no writer waiting; episodes
+        stored meanwhile are met if they began later than the last one read.
+        """
+        for found in self._whole(filters):
+            yield _read(found["id"], found["packed"])
+
+    def begin_run(self, run: Run) -> None:
+        with writing(self._engine).begin() as connection:
+            connection.execute(RUN.insert(), [asdict(run)])
+
+    def finish_run(self, id: str, at: datetime) -> None:
+        """Note that a run needs no resuming; what is finished already stays as it is."""
+        ended = update(RUN).where(RUN.c.finished.is_(None)).values(finished=at)
+        with writing(self._engine).begin() as connection:
+            connection.execute(ended.where(RUN.c.id == _find(connection, RUN, id)["id"]))
+
+    def run(self, id: str) -> Run:
+        """Return the run with this id, or the only one whose id begins so.
+
+        Raises:
+            UnknownIdError: there is none, or several.
+        """
+        with self._engine.connect() as connection:
+            return Run(**_find(connection, RUN, id))
+
+    def runs(self, limit: int = 50) -> list[Run]:
+        """Return the newest runs, newest first."""
+        return self._runs(_newest(RUN, limit))
+
+    def latest_unfinished_run(self) -> Run | None:
+        """Return the run that would be resumed, or None if all are finished."""
+        unfinished = self._runs(_newest(RUN, 1).where(RUN.c.finished.is_(None)))
+        return unfinished[0] if unfinished else None
+
+    def integrity(self) -> tuple[str, ...]:
+        """Return all that is wrong with the database, one line each; reads every episode."""
+        faults: list[str] = []
+        try:
+            with self._engine.connect() as connection:
+                faults.extend(structural_faults(connection))
+            faults.extend(self._damaged())
+        except StoreError as error:
+            faults.append(str(error))
+        return tuple(faults)
+
+    def _insert(self, batch: list[Episode]) -> int:
+        from memory.body import pack  # pydantic: 0.1 s, which a listing need not pay
+
+        rows = [asdict(row_of(episode)) for episode in batch]
+        bodies = [{"episode": episode.id, "packed": pack(episode)} for episode in batch]
+        with writing(self._engine).begin() as connection:
+            new = connection.execute(insert_new(EPISODE), rows).rowcount
+            connection.execute(insert_new(BODY), bodies)
+        return new
+
+    def _whole(self, filters: Filters) -> Iterator[RowMapping]:
+        """Yield rows with their bodies, oldest first; a missing body is None."""
+        query = (
+            select(EPISODE, BODY.c.packed)
+            .outerjoin(BODY)
+            .where(*_matching(filters))
+            .order_by(EPISODE.c.started, EPISODE.c.id)
+            .limit(BATCH)
+        )
+        page = self._all(query)
+        while page:
+            yield from page
+            page = self._all(query.where(_younger_than(page[-1])))
+
+    def _damaged(self) -> Iterator[str]:
+        for found in self._whole({}):
+            try:
+                kept = _read(found["id"], found["packed"])
+            except StoreError as error:
+                yield str(error)
+            else:
+                if row_of(kept) != _row(found):
+                    yield f"the row of episode {found['id']} differs from the episode itself"
+
+    def _runs(self, query: Select[*tuple[Any, ...]]) -> list[Run]:
+        return [Run(**found) for found in self._all(query)]
+
+    def _all(self, query: Select[*tuple[Any, ...]]) -> Sequence[RowMapping]:
+        with self._engine.connect() as connection:
+            return connection.execute(query).mappings().all()
+
+
+_COLUMNS = [EPISODE.c[field.name] for field in fields(EpisodeRow)]
+
+
+def _older_than(found: RowMapping) -> ColumnElement[bool]:
+    return tuple_(EPISODE.c.started, EPISODE.c.id) < _age(found)
+
+
+def _younger_than(found: RowMapping) -> ColumnElement[bool]:
+    return tuple_(EPISODE.c.started, EPISODE.c.id) > _age(found)
+
+
+def _age(found: RowMapping) -> ColumnElement[Any]:
+    """Return what listings are ordered by. The id makes it unique, so pages never overlap."""
+    return tuple_(literal(found["started"], Instant()), literal(found["id"]))
+
+
+def _newest(table: Table, limit: int, *columns: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
+    wanted = columns or (table,)
+    return select(*wanted).order_by(table.c.started.desc(), table.c.id.desc()).limit(limit)
+
+
+def _matching(filters: Filters) -> list[ColumnElement[bool]]:
+    return [EPISODE.c[name] == wanted for name, wanted in filters.items() if wanted is not None]
+
+
+def _find(connection: Connection, table: Table, given: str) -> RowMapping:
+    """Return the row with this id, or the only one whose id begins so, as git does."""
+    query = select(table).where(table.c.id >= given).order_by(table.c.id).limit(SHOWN + 1)
+    found = [
+        row for row in connection.execute(query).mappings() if given and row["id"].startswith(given)
+    ]
+    if not found:
+        raise UnknownIdError(f"no {table.name} has an id that begins with {given!r}; list them")
+    if len(found) > 1 and found[0]["id"] != given:
+        shown = ", ".join(row["id"] for row in found[:SHOWN])
+        more = ", ..." if len(found) > SHOWN else ""
+        raise UnknownIdError(
+            f"several {table.name}s begin with {given!r}: {shown}{more}; give more of the id"
+        )
+    return found[0]
+
+
+def _row(found: RowMapping) -> EpisodeRow:
+    return EpisodeRow(**{column.name: found[column.name] for column in _COLUMNS})
+
+
+def _read(id: str, packed: bytes | None) -> Episode:
+    from memory.body import unpack  # pydantic: 0.1 s, which a listing need not pay
+
+    try:
+        return unpack(packed or b"")
+    except ValueError as error:
+        raise StoreError(
+            f"episode {id!r} is damaged in the store; restore a copy of the database"
+        ) from error
