@@ -1,0 +1,47 @@
+"""What is about to be tried, and how far it may go: the arguments of one episode, as values.
+
+The id, the seed and the briefing are decided before anything runs, so the same attempt made twice
+is the same episode, and one that was killed can be told from one that is new.
+"""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from environments.episode import Task
+
+SEED_BITS = 31
+"""Every endpoint and every generator takes this many; 32 already overflow a signed int32."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at one task."""
+
+    id: str  # the id its episode will have
+    task: Task
+    seed: int
+    briefing: str = ""  # the words memory gives before the first step; empty: none
+    run: str = ""  # the run it belongs to; empty: none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Where an episode is cut off, checked after each step; an episode that is cut is truncated."""
+
+    steps: int = 30
+    tokens: int | None = None  # prompt and completion tokens of all turns; None: any number
+    seconds: float | None = None  # of wall time, pauses between sittings not counted; None: any
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise ValueError(f"limits of {self.steps} steps; an episode has at least 1")
+
+
+def turn_seed(seed: int, step: int) -> int:
+    """Return the seed of one turn: the same on every machine, unlike Python's own hash.
+
+    >>> turn_seed(7, 0), turn_seed(7, 1)
+    (1339181438, 1779727153)
+    """
+    digest = blake2b(f"{seed}/{step}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) >> (64 - SEED_BITS)

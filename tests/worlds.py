@@ -1,0 +1,82 @@
+"""A workshop small enough to reason about by hand, and worlds that misbehave."""
+
+from collections.abc import Sequence
+
+from environments.environment import Observation, Play, failed, ongoing, solved
+from environments.episode import Split, Task
+from environments.errors import UnknownNameError
+
+ROOMS = ("attic", "cellar", "garden", "hall")
+TOOLS = ("chisel", "plane", "saw")
+TRAP = "attic"
+"""Whoever reaches for a tool here falls through the floor, and the task is lost."""
+
+
+class Workshop:
+    """Go to the right room and take the tool. Two actions solve it; the attic loses it."""
+
+    name = "workshop"
+    instructions = "You are in a workshop with four rooms. Fetch the tool you are asked for."
+
+    def tasks(self, split: Split) -> Sequence[Task]:
+        return tuple(
+            Task(
+                id=f"workshop/{split}/{tool}-{room}",
+                environment=self.name,
+                split=split,
+                kind="fetch",
+                goal=f"Fetch the {tool}.",
+            )
+            for tool in TOOLS
+            for room in ROOMS
+            if room != TRAP
+        )
+
+    def task(self, id: str) -> Task:
+        known = {task.id: task for split in Split for task in self.tasks(split)}
+        if id not in known:
+            raise UnknownNameError("task", id, tuple(known))
+        return known[id]
+
+    def start(self, task: Task) -> Play:
+        return WorkshopPlay(task)
+
+    def gold(self, task: Task) -> tuple[str, ...] | None:
+        tool, room = task.id.rpartition("/")[2].split("-")
+        return (f"go to {room}", f"take {tool}")
+
+
+class WorkshopPlay:
+    def __init__(self, task: Task) -> None:
+        self._tool, self._home = task.id.rpartition("/")[2].split("-")
+        self._room = "door"
+        self._closed = False
+        self.observation = self._look(f"You stand at the door. {task.goal}")
+
+    def step(self, action: str) -> Observation:
+        if self._closed or self.observation.ending is not None:
+            raise RuntimeError("the play is over")
+        self.observation = self._after(action)
+        return self.observation
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _after(self, action: str) -> Observation:
+        if action not in self.observation.admissible:
+            return self._look("Nothing happens.")
+        if action.startswith("go to "):
+            self._room = action.removeprefix("go to ")
+            return self._look(f"You are in the {self._room}.")
+        if action == "look around":
+            return self._look(f"You look around the {self._room}.")
+        if self._room == TRAP:
+            return failed("The floor gives way.")
+        if self._room == self._home and action == f"take {self._tool}":
+            return solved(f"You hold the {self._tool}.")
+        return self._look("It is not here.")
+
+    def _look(self, text: str) -> Observation:
+        goings = [f"go to {room}" for room in ROOMS if room != self._room]
+        takings = [f"take {tool}" for tool in TOOLS] if self._room != "door" else []
+        return ongoing(text, sorted([*goings, *takings, "look around"]))
