@@ -5,12 +5,8 @@ is the same episode, and one that was killed can be told from one that is new.
 """
 
 from dataclasses import dataclass
-from hashlib import blake2b
 
 from environments.episode import Task
-
-SEED_BITS = 31
-"""Every endpoint and every generator takes this many; 32 already overflow a signed int32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +31,3 @@ class Limits:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise ValueError(f"limits of {self.steps} steps; an episode has at least 1")
-
-
-def turn_seed(seed: int, step: int) -> int:
-    """Return the seed of one turn: the same on every machine, unlike Python's own hash.
-
-    >>> turn_seed(7, 0), turn_seed(7, 1)
-    (1339181438, 1779727153)
-    """
-    digest = blake2b(f"{seed}/{step}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest) >> (64 - SEED_BITS)

@@ -16,11 +16,12 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from agent.attempt import Attempt, Limits, turn_seed
+from agent.attempt import Attempt, Limits
 from agent.choose import choose
 from agent.policy import Policy
 from environments.environment import Environment, Observation, Play
 from environments.episode import Ending, Step
+from environments.seed import derive
 from environments.transcript import NOT_AN_ACTION, Turn, transcript
 from environments.wire import step_from_plain, step_to_plain
 
@@ -119,7 +120,7 @@ async def think(state: State, runtime: Runtime[Sitting]) -> dict[str, Any]:
             sitting.conditions.environment.instructions, state["briefing"], steps, seen
         ),
         admissible=now.admissible,
-        seed=turn_seed(sitting.attempt.seed, len(steps)),
+        seed=derive(sitting.attempt.seed, len(steps)),
         episode=sitting.attempt.id,
     )
     completion = await sitting.conditions.policy.complete(turn)

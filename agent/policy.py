@@ -1,15 +1,13 @@
-"""Whoever acts: the contract of a policy, and the two that need no model.
+"""Whoever acts: the contract of a policy.
 
 A policy is given a turn and writes a completion. It neither knows the environment nor judges
 itself, so a cloud model, a model in this process and a script are exchangeable.
 """
 
-from collections.abc import Callable, Sequence
-from random import Random
 from typing import Protocol
 
 from environments.episode import Completion
-from environments.transcript import Origin, Turn
+from environments.transcript import Turn
 
 
 class Policy(Protocol):
@@ -39,40 +37,3 @@ class Policy(Protocol):
     async def close(self) -> None:
         """Free what the policy holds; may be called twice."""
         ...
-
-
-class Scripted:
-    """A policy that writes what it was told: one text a step, or a function of the turn."""
-
-    name = "scripted"
-    temperature: float | None = 0.0
-    width = 64
-
-    def __init__(self, script: Sequence[str] | Callable[[Turn], str]) -> None:
-        self._script = script
-
-    async def complete(self, turn: Turn) -> Completion:
-        if callable(self._script):
-            return Completion(text=self._script(turn))
-        written = sum(message.origin is Origin.POLICY for message in turn.messages)
-        return Completion(text=self._script[written] if written < len(self._script) else "")
-
-    async def close(self) -> None:
-        """Hold nothing."""
-
-
-class RandomPolicy:
-    """The floor of every comparison: each admissible action is equally likely."""
-
-    name = "random"
-    temperature: float | None = None
-    width = 64
-
-    async def complete(self, turn: Turn) -> Completion:
-        """Choose; where any text is an action there is nothing to choose from, and it is silent."""
-        if not turn.admissible:
-            return Completion(text="")
-        return Completion(text=Random(turn.seed).choice(turn.admissible))
-
-    async def close(self) -> None:
-        """Hold nothing."""

@@ -1,0 +1,156 @@
+"""A policy, and a source of structured answers, behind any OpenAI-compatible endpoint.
+
+Only the request is dressed up for a chat model (roles, the list of actions to choose from); what
+is recorded is the transcript as everyone else knows it.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from agent.endpoint import Endpoint, EndpointError, ReplyError, first_fault
+from environments.episode import Completion
+from environments.transcript import Message, Turn
+
+CHOOSE = "Choose one of these actions and answer with it alone:\n{actions}"
+AS_JSON = "Answer with one JSON object that fits this schema, and nothing else:\n{schema}"
+CORRECT = "That does not fit: {fault}.\nAnswer again, with the JSON object alone."
+
+UNKNOWN_OPTION = (400, 422)
+"""HTTP statuses by which servers refuse an option, such as a response format, that they lack."""
+
+Reply = TypeVar("Reply", bound=BaseModel)
+Chat = list[dict[str, str]]
+
+
+class ChatPolicy:
+    """Many coroutines may ask at once; the endpoint's width says how many it likes."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        from agent.client import Client  # openai: 0.7 s, so only those who chat pay it
+
+        self._endpoint = endpoint
+        self._client = Client(endpoint)
+        self._holds_schemas = True  # until the server shows that it does not
+
+    @property
+    def name(self) -> str:
+        return f"openai:{self._endpoint.model}"
+
+    @property
+    def temperature(self) -> float | None:
+        return self._endpoint.temperature
+
+    @property
+    def width(self) -> int:
+        return self._endpoint.width
+
+    async def complete(self, turn: Turn) -> Completion:
+        """Write the next message of the turn's transcript.
+
+        Raises:
+            EndpointError: the endpoint did not answer, after all retries.
+        """
+        chat = as_chat(turn.messages)
+        if turn.admissible:
+            chat = _adding(chat, CHOOSE.format(actions=_numbered(turn.admissible)))
+        return await self._client.write(chat, turn.seed)
+
+    async def ask(self, messages: Sequence[Message], form: type[Reply], *, seed: int) -> Reply:
+        """Return the model's answer in the form of a pydantic model.
+
+        The server holds the model to the schema where it can; where it cannot, the schema is
+        asked for in words, and the answer may be corrected once.
+
+        Raises:
+            EndpointError: the endpoint did not answer, after all retries.
+            ReplyError: the model did not answer in that form.
+        """
+        chat = as_chat(messages)
+        reply = await self._held(chat, form, seed) if self._holds_schemas else None
+        return await self._in_words(chat, form, seed) if reply is None else reply
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _held(self, chat: Chat, form: type[Reply], seed: int) -> Reply | None:
+        """Return an answer that the server held to the schema, or None if it did not."""
+        try:
+            answer = await self._client.write_as(chat, seed, form)
+        except EndpointError as error:
+            if error.status not in UNKNOWN_OPTION:
+                raise
+            self._holds_schemas = False
+            return None
+        try:
+            return _read(answer.text, form)
+        except ReplyError:
+            return None  # the server knew the option and did nothing about it
+
+    async def _in_words(self, chat: Chat, form: type[Reply], seed: int) -> Reply:
+        chat = _adding(chat, AS_JSON.format(schema=json.dumps(form.model_json_schema())))
+        answer = await self._client.write(chat, seed)
+        try:
+            return _read(answer.text, form)
+        except ReplyError as error:
+            fault = CORRECT.format(fault=error)
+        wrong = {"role": "assistant", "content": answer.text}
+        answer = await self._client.write([*chat, wrong, {"role": "user", "content": fault}], seed)
+        return _read(answer.text, form)
+
+
+def reach(endpoint: Endpoint) -> str:
+    """Return in words that the endpoint is there, takes the key and serves the model.
+
+    Raises:
+        EndpointError: it does not.
+    """
+    from agent.client import Client
+
+    async def models() -> tuple[str, ...]:
+        client = Client(endpoint)
+        try:
+            return await client.models()
+        finally:
+            await client.close()
+
+    served = asyncio.run(models())
+    if endpoint.model not in served:
+        raise EndpointError(
+            f"{endpoint.base_url} serves no model {endpoint.model!r}, but {', '.join(served)}; "
+            "name one of these, or load yours there"
+        )
+    return f"{endpoint.base_url} serves {endpoint.model}"
+
+
+def as_chat(messages: Sequence[Message]) -> Chat:
+    """Return the messages as a chat, in which no role speaks twice in a row."""
+    return [
+        {"role": role, "content": "\n\n".join(message.text for message in spoken)}
+        for role, spoken in groupby(messages, key=attrgetter("role"))
+    ]
+
+
+def _adding(chat: Chat, request: str) -> Chat:
+    last = chat[-1]
+    return [*chat[:-1], {**last, "content": f"{last['content']}\n\n{request}"}]
+
+
+def _numbered(actions: Sequence[str]) -> str:
+    return "\n".join(f"{place}. {action}" for place, action in enumerate(actions, 1))
+
+
+def _read(text: str, form: type[Reply]) -> Reply:
+    bare = text[text.find("{") : text.rfind("}") + 1]  # models wrap JSON in prose and fences
+    try:
+        return form.model_validate_json(bare)
+    except ValidationError as error:
+        raise ReplyError(
+            f"the model wrote no {form.__name__} ({first_fault(error)}); take one that follows "
+            "a JSON schema, or allow longer completions"
+        ) from error
