@@ -101,20 +101,23 @@ def structural_faults(connection: Connection) -> Iterator[str]:
 
 
 def _url(where: str | Path) -> URL:
-    if isinstance(where, str) and "://" in where:
-        try:
-            url = make_url(where)
-        except ArgumentError as error:
-            raise StoreError(f"{where!r} is no URL; give a path or sqlite:///PATH") from error
-        if url.get_backend_name() != "sqlite" or not url.database:
-            raise StoreError(f"no store at {url!r}; give a path or sqlite:///PATH")
-    else:
-        url = URL.create("sqlite", database=str(where))
+    url = _parsed(where) if "://" in str(where) else URL.create("sqlite", database=str(where))
     path = Path(url.database or "")
     if not path.parent.is_dir():
         raise StoreError(f"no directory {str(path.parent)!r} for the store; create it")
     if path.is_dir():
         raise StoreError(f"{str(path)!r} is a directory; name a file in it")
+    return url
+
+
+def _parsed(where: str | Path) -> URL:
+    scheme = str(where).partition("://")[0]  # all that is shown of it: the rest may hold a password
+    try:
+        url = make_url(str(where))
+    except (ArgumentError, ValueError):
+        url = None
+    if url is None or url.get_backend_name() != "sqlite" or not url.database:
+        raise StoreError(f"no store at this URL of {scheme!r}; give a path or sqlite:///PATH")
     return url
 
 
@@ -131,9 +134,10 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def _explain(path: str, context: ExceptionContext) -> None:
+def _explain(path: str, context: ExceptionContext) -> StoreError | None:
+    """Return what is raised in place of an error of SQLite; None: the error itself."""
     name: str = getattr(context.original_exception, "sqlite_errorname", "")
     for beginning, remedy in REMEDIES.items():
         if name.startswith(beginning):
-            context.chained_exception = StoreError(f"cannot use the store {path!r}: {remedy}")
-            return
+            return StoreError(f"cannot use the store {path!r}: {remedy}")
+    return None
