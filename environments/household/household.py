@@ -1,0 +1,135 @@
+"""The household world: six kinds of chores in text, generated or ALFWorld's own.
+
+One engine plays both, so what is learned without any data carries over to the benchmark.
+"""
+
+from collections.abc import Sequence
+from copy import copy
+from functools import lru_cache
+from pathlib import Path
+from typing import Protocol, Self
+
+from environments.environment import Observation, ongoing, solved
+from environments.episode import Split, Task
+from environments.household.engine import House, Move
+from environments.household.games import KINDS, NAME, Game, known_kinds, open_games
+from environments.household.generator import MOST_OBJECTS, MOST_RECEPTACLES, GeneratedGames
+from environments.household.state import State
+from environments.household.words import WELCOME
+from environments.transcript import NOT_AN_ACTION
+
+INSTRUCTIONS = (
+    "You do chores in a house. Answer with one action: go to P, open P, close P, take X from P, "
+    "move X to P, clean/heat/cool X with P, use X, examine X, look or inventory."
+)
+"""Read in every episode, so it is short."""
+
+HOUSES_KEPT = 128  # compiled games; one is about 100 kB, and the attempts at one task come together
+
+
+class Games(Protocol):
+    """Where games come from."""
+
+    def tasks(self, split: Split) -> tuple[Task, ...]: ...
+
+    def task(self, id: str) -> Task: ...
+
+    def game(self, task: Task) -> Game: ...
+
+
+class Household:
+    """Chores in a house, as an environment."""
+
+    name = NAME
+    instructions = INSTRUCTIONS
+
+    def __init__(self, games: Games) -> None:
+        self._games = games
+        self._house = lru_cache(maxsize=HOUSES_KEPT)(self._compile)
+
+    @classmethod
+    def generated(
+        cls,
+        *,
+        kinds: Sequence[str] = KINDS,
+        train: int = 600,
+        dev: int = 120,
+        test: int = 120,
+        max_receptacles: int = MOST_RECEPTACLES,
+        max_objects: int = MOST_OBJECTS,
+    ) -> Self:
+        """Return houses made from seeds, so many of each split; the kinds take turns."""
+        counts = {Split.TRAIN: train, Split.DEV: dev, Split.TEST: test}
+        return cls(
+            GeneratedGames(
+                counts,
+                kinds=known_kinds(kinds),
+                max_receptacles=max_receptacles,
+                max_objects=max_objects,
+            )
+        )
+
+    @classmethod
+    def from_games(cls, path: Path, *, kinds: Sequence[str] = KINDS) -> Self:
+        """Return ALFWorld's houses from a packed file or the official download."""
+        return cls(open_games(path, known_kinds(kinds)))
+
+    def tasks(self, split: Split) -> tuple[Task, ...]:
+        return self._games.tasks(split)
+
+    def task(self, id: str) -> Task:
+        return self._games.task(id)
+
+    def start(self, task: Task) -> "Chore":
+        house, _ = self._house(task)
+        return Chore(
+            house, house.start, WELCOME.format(view=house.view(house.start), goal=task.goal)
+        )
+
+    def gold(self, task: Task) -> tuple[str, ...]:
+        return self._house(task)[1]
+
+    def _compile(self, task: Task) -> tuple[House, tuple[str, ...]]:
+        game = self._games.game(task)
+        return House(game.problem), game.gold
+
+
+class Chore:
+    """One task in play: a house that does not change and a state that is replaced."""
+
+    __slots__ = ("_closed", "_house", "_moves", "_observation", "_state")
+
+    def __init__(self, house: House, state: State, text: str) -> None:
+        self._house = house
+        self._closed = False
+        self._show(state, text)
+
+    @property
+    def observation(self) -> Observation:
+        return self._observation
+
+    def step(self, action: str) -> Observation:
+        if self._closed or self._observation.ending is not None:
+            raise RuntimeError("this play is over; start the task again")
+        move = self._moves.get(action.strip())
+        if move is None:
+            self._observation = ongoing(NOT_AN_ACTION, self._observation.admissible)
+        else:
+            self._show(*self._house.apply(self._state, move))
+        return self._observation
+
+    def fork(self) -> "Chore":
+        """Return a play that goes on from here by itself."""
+        return copy(self)
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _show(self, state: State, text: str) -> None:
+        self._state = state
+        if self._house.solved(state):
+            self._moves: dict[str, Move] = {}
+            self._observation = solved(text)
+        else:
+            self._moves = self._house.moves(state)
+            self._observation = ongoing(text, sorted(self._moves))

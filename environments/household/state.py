@@ -1,0 +1,21 @@
+"""What changes in a house while someone acts in it.
+
+An immutable value: acting makes a new one, so forking a play costs nothing and threads may share.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    location: str
+    held: str | None  # None: the hand is empty
+    contents: Mapping[str, tuple[str, ...]]  # receptacle -> objects, sorted by identifier
+    standing: frozenset[tuple[str, str]]  # (sliceable object, location): a knife reaches it there
+    opened: frozenset[str] = frozenset()
+    clean: frozenset[str] = frozenset()
+    hot: frozenset[str] = frozenset()
+    cool: frozenset[str] = frozenset()
+    toggled: frozenset[str] = frozenset()
+    sliced: frozenset[str] = frozenset()
