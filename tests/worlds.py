@@ -1,6 +1,7 @@
 """A workshop small enough to reason about by hand, and worlds that misbehave."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from environments.environment import Observation, Play, failed, ongoing, solved
 from environments.episode import Split, Task
@@ -80,3 +81,31 @@ class WorkshopPlay:
         goings = [f"go to {room}" for room in ROOMS if room != self._room]
         takings = [f"take {tool}" for tool in TOOLS] if self._room != "door" else []
         return ongoing(text, sorted([*goings, *takings, "look around"]))
+
+
+class Crashing(Workshop):
+    """A workshop whose floor gives way in our code, when the garden is entered."""
+
+    def start(self, task: Task) -> Play:
+        return CrashingPlay(task)
+
+
+class CrashingPlay(WorkshopPlay):
+    def step(self, action: str) -> Observation:
+        if action == "go to garden":
+            raise ZeroDivisionError("the garden has no area")
+        return super().step(action)
+
+
+class Renovated(Workshop):
+    """A workshop that describes its rooms in other words than yesterday."""
+
+    def start(self, task: Task) -> Play:
+        return RenovatedPlay(task)
+
+
+class RenovatedPlay(WorkshopPlay):
+    def step(self, action: str) -> Observation:
+        shown = super().step(action)
+        self.observation = replace(shown, text=shown.text.replace("You are in", "This is"))
+        return self.observation
