@@ -8,9 +8,10 @@ import zlib
 from environments.episode import Episode
 from environments.wire import episode_from_json, episode_to_json
 
-LEVEL = 6
-"""zlib's effort. Household episodes of 30 steps: 20.1 kB of JSON become 2.9 kB in 0.16 ms; level 1
-takes half the time and a quarter more room; zstandard 3.1 kB in 0.05 ms, not worth a dependency."""
+LEVEL = 4
+"""zlib's effort. Household episodes of 30 steps are 20.1 kB of JSON: 3.1 kB after 0.13 ms. Level 6
+takes 7 % less room and stores a quarter fewer episodes a second; zstandard 3 is as small in
+0.05 ms, which is not worth a dependency."""
 
 
 def pack(episode: Episode) -> bytes:
