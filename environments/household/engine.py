@@ -12,7 +12,15 @@ from typing import NamedTuple
 from environments.household.goal import compile_goal
 from environments.household.problem import Problem
 from environments.household.state import State
-from environments.household.words import CONDITIONS, HELP, display_names, joined, listed
+from environments.household.words import (
+    CONDITIONS,
+    FACING,
+    HELP,
+    MIDDLE,
+    display_names,
+    joined,
+    listed,
+)
 
 CLEANER, HEATER, COOLER = "sinkbasintype", "microwavetype", "fridgetype"
 KNIVES = frozenset({"knifetype", "butterknifetype"})
@@ -118,10 +126,7 @@ class House:
             }
             for location in {*self._here, *starts}
         }
-        self._room = (
-            "You are in the middle of a room. Looking quickly around you, you see "
-            f"{listed([self.names[place] for place in self._places])}."
-        )
+        self.opening = MIDDLE.format(seen=listed([self.names[place] for place in self._places]))
 
     def _first_state(self, problem: Problem) -> State:
         contents: dict[str, set[str]] = {place: set() for place in self._places}
@@ -196,17 +201,6 @@ class House:
     def _is_open(self, state: State, place: str) -> bool:
         return place not in self._openable or place in state.opened
 
-    def view(self, state: State) -> str:
-        """Return what `look` shows."""
-        here = self._here.get(state.location)
-        if not here:
-            return self._room
-        # ALFWorld never finds anything on the floor.
-        return (
-            f"You are facing the {joined([self.names[place] for place in here])}. "
-            "Next to it, you see nothing."
-        )
-
     def _inside(self, state: State, place: str) -> str:
         name = self.names[place]
         if not self._is_open(state, place):
@@ -231,7 +225,11 @@ class House:
         return f"This is a {shown} {name}." if shown else f"There's nothing special about {name}."
 
     def _look(self, state: State, move: Move) -> tuple[State, str]:
-        return state, self.view(state)
+        here = self._here.get(state.location)
+        if not here:
+            # Only the opening tells what is in the room: looking again asks what is in the middle.
+            return state, MIDDLE.format(seen="nothing")
+        return state, FACING.format(places=joined([self.names[place] for place in here]))
 
     def _inventory(self, state: State, move: Move) -> tuple[State, str]:
         if state.held is None:

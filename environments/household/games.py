@@ -39,7 +39,8 @@ SPLITS: Mapping[str, Split] = {
 
 DOWNLOAD = "json_2.1.1"
 GAME_FILE = "game.tw-pddl"
-FIELDS = ("path", "task", "problem", "walkthrough")
+PACKED_FIELDS = {"path": str, "task": str, "problem": str, "walkthrough": list}
+DOWNLOADED_FIELDS = {"grammar": str, "pddl_problem": str, "walkthrough": list}
 
 SENTENCE = re.compile(r'Your task is to: ([^"]*?)"')
 MOVABLE = re.compile("movable|Sliced")  # two kinds that ALFWorld's text games leave out
@@ -76,7 +77,7 @@ class PackedGames:
         self._packed: dict[str, tuple[bytes, tuple[str, ...]]] = {}
         for number, line in enumerate(_lines(path), 1):
             where = f"{path}, line {number}"
-            row = _row(line, where)
+            row = _row(line, where, PACKED_FIELDS)
             task = _task(row["path"], row["task"], where)
             if task.kind in kinds:
                 self._tasks[task.id] = task
@@ -93,7 +94,8 @@ class PackedGames:
 
     def task(self, id: str) -> Task:
         if id not in self._tasks:
-            raise UnknownNameError(f"game in {self._path}", id, tuple(self._tasks)[:3])
+            known = (next(iter(self._tasks)), f"and {len(self._tasks) - 1} more")
+            raise UnknownNameError(f"game in {self._path}", id, known)
         return self._tasks[id]
 
     def game(self, task: Task) -> Game:
@@ -140,7 +142,7 @@ class DownloadedGames:
                     yield task
 
     def _read(self, file: Path) -> tuple[Task, dict[str, Any]]:
-        content = _row(file.read_bytes(), str(file), ("grammar", "pddl_problem", "walkthrough"))
+        content = _row(file.read_bytes(), str(file), DOWNLOADED_FIELDS)
         sentence = SENTENCE.search(content["grammar"])
         if sentence is None:
             raise GamesError(f"{file} states no task; download it again")
@@ -175,15 +177,16 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise GamesError(f"{path} cannot be read ({error.strerror}); check the path") from None
 
 
-def _row(line: bytes, where: str, fields: Sequence[str] = FIELDS) -> dict[str, Any]:
+def _row(line: bytes, where: str, fields: Mapping[str, type]) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except ValueError:
         raise GamesError(f"{where} is cut off or no JSON; copy it again") from None
-    missing = [name for name in fields if not isinstance(row, dict) or name not in row]
+    found: dict[str, Any] = row if isinstance(row, dict) else {}
+    missing = [name for name, form in fields.items() if not isinstance(found.get(name), form)]
     if missing:
         raise GamesError(f"{where} lacks {', '.join(missing)}; each game needs {', '.join(fields)}")
-    return row
+    return found
 
 
 def _task(path: str, goal: str, where: str) -> Task:

@@ -97,47 +97,61 @@ class GeneratedGames:
     def tasks(self, split: Split) -> tuple[Task, ...]:
         if split not in self._listed:
             seeds = (self._seed(split, number) for number in range(self._counts[split]))
-            self._listed[split] = tuple(generate(seed)[0] for seed in seeds)
+            self._listed[split] = tuple(task_of(seed) for seed in seeds)
         return self._listed[split]
 
     def task(self, id: str) -> Task:
-        return generate(seed_of(id))[0]
+        return task_of(seed_of(id))
 
     def game(self, task: Task) -> Game:
-        return generate(seed_of(task.id))[1]
+        return game_of(seed_of(task.id))
 
     def _seed(self, split: Split, number: int) -> Seed:
         kind = self._kinds[number % len(self._kinds)]
         return Seed(split=split, kind=kind, number=number, **self._sizes)
 
 
-def generate(seed: Seed) -> tuple[Task, Game]:
+def task_of(seed: Seed) -> Task:
+    """Return the task of a seed; its house is not built yet."""
+    goal = _draw(seed).plan.sentence
+    return Task(id=seed.id, environment=NAME, split=seed.split, kind=seed.kind, goal=goal)
+
+
+def game_of(seed: Seed) -> Game:
     """Return the game of a seed: always the same, never solved at the start, won by its gold."""
+    drawn = _draw(seed)
+    return build(drawn.plan, drawn.furniture, seed.max_objects, drawn.rng)
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    plan: Plan
+    furniture: list[str]
+    rng: Random  # where the drawing stopped
+
+
+def _draw(seed: Seed) -> _Drawn:
     rng = Random(seed.id)
     for _ in range(ATTEMPTS):
         plan = _plan(seed.kind, rng)
         furniture = _furnish(plan, seed.max_receptacles, rng)
-        if DEAL[crc32(" ".join(sorted(furniture)).encode()) % len(DEAL)] is seed.split:
-            break
-    else:
-        raise SettingsError(f"no room for {seed.id} in {ATTEMPTS} tries; allow more receptacles")
-    task = Task(id=seed.id, environment=NAME, split=seed.split, kind=seed.kind, goal=plan.sentence)
-    return task, build(plan, furniture, seed.max_objects, rng)
+        if split_of(furniture) is seed.split:
+            return _Drawn(plan, furniture, rng)
+    raise SettingsError(f"no room for {seed.id} in {ATTEMPTS} tries; allow more receptacles")
+
+
+def split_of(furniture: Sequence[str]) -> Split:
+    """Return whose room this is; the order in which its furniture is named does not matter."""
+    return DEAL[crc32(" ".join(sorted(furniture)).encode()) % len(DEAL)]
 
 
 def _plan(kind: str, rng: Random) -> Plan:
     recipe = RECIPES[kind]
-    room, thing, homes = rng.choice(
-        [
-            (room, thing, homes)
-            for room in ROOMS.values()
-            for thing in room.things
-            if (homes := _homes(room, thing)) and _possible(recipe, room, thing, homes)
-        ]
-    )
+    room, things = rng.choice(CHOICES[kind])
+    thing = rng.choice(things)
+    homes = _homes(room, thing)
     if recipe.lamp:
-        place, noun = rng.choice(_homes(room, LAMP)), LAMP
-        others = homes
+        place, noun, others = rng.choice(_homes(room, LAMP)), LAMP, homes
     else:
         place = noun = rng.choice([home for home in homes if home != recipe.appliance])
         others = [home for home in homes if home != place]
@@ -151,23 +165,6 @@ def _plan(kind: str, rng: Random) -> Plan:
     )
 
 
-def _homes(room: Room, thing: str) -> list[str]:
-    return [each.name for each in room.furniture if each.name in FITS[thing]]
-
-
-def _possible(recipe: Recipe, room: Room, thing: str, homes: list[str]) -> bool:
-    if thing == LAMP:
-        return False
-    if recipe.lamp:
-        return LAMP in room.things
-    if recipe.ability and thing not in ABLE[recipe.ability]:
-        return False
-    furniture = {each.name for each in room.furniture}
-    appliance_there = not recipe.appliance or recipe.appliance in furniture
-    goals = [home for home in homes if home != recipe.appliance]
-    return appliance_there and bool(goals) and len(homes) > 1
-
-
 def _furnish(plan: Plan, most: int, rng: Random) -> list[str]:
     """Return the classes of the receptacles: what the task needs, then what the room has."""
     counts = {each.name: rng.randint(each.fewest, each.most) for each in plan.room.furniture}
@@ -176,3 +173,31 @@ def _furnish(plan: Plan, most: int, rng: Random) -> list[str]:
     others = sorted(rest.elements())
     rng.shuffle(others)
     return [*needed, *others][:most]
+
+
+def _homes(room: Room, thing: str) -> list[str]:
+    return [each.name for each in room.furniture if each.name in FITS[thing]]
+
+
+def _choices(recipe: Recipe) -> tuple[tuple[Room, tuple[str, ...]], ...]:
+    """Return the rooms in which a task can be set, each with the things it can be about."""
+    found = (
+        (room, tuple(thing for thing in room.things if _possible(recipe, room, thing)))
+        for room in ROOMS.values()
+    )
+    return tuple((room, things) for room, things in found if things)
+
+
+def _possible(recipe: Recipe, room: Room, thing: str) -> bool:
+    if thing == LAMP:
+        return False
+    homes = _homes(room, thing)
+    if recipe.lamp:
+        return LAMP in room.things and bool(homes)
+    if recipe.ability and thing not in ABLE[recipe.ability]:
+        return False
+    stands = not recipe.appliance or recipe.appliance in {each.name for each in room.furniture}
+    return stands and len(homes) > 1 and homes != [recipe.appliance]
+
+
+CHOICES = {kind: _choices(recipe) for kind, recipe in RECIPES.items()}

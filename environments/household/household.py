@@ -80,11 +80,9 @@ class Household:
     def task(self, id: str) -> Task:
         return self._games.task(id)
 
-    def start(self, task: Task) -> "Chore":
+    def start(self, task: Task) -> "HouseholdPlay":
         house, _ = self._house(task)
-        return Chore(
-            house, house.start, WELCOME.format(view=house.view(house.start), goal=task.goal)
-        )
+        return HouseholdPlay(house, WELCOME.format(view=house.opening, goal=task.goal))
 
     def gold(self, task: Task) -> tuple[str, ...]:
         return self._house(task)[1]
@@ -94,15 +92,15 @@ class Household:
         return House(game.problem), game.gold
 
 
-class Chore:
+class HouseholdPlay:
     """One task in play: a house that does not change and a state that is replaced."""
 
     __slots__ = ("_closed", "_house", "_moves", "_observation", "_state")
 
-    def __init__(self, house: House, state: State, text: str) -> None:
+    def __init__(self, house: House, opening: str) -> None:
         self._house = house
         self._closed = False
-        self._show(state, text)
+        self._show(house.start, opening)
 
     @property
     def observation(self) -> Observation:
@@ -118,7 +116,7 @@ class Chore:
             self._show(*self._house.apply(self._state, move))
         return self._observation
 
-    def fork(self) -> "Chore":
+    def fork(self) -> "HouseholdPlay":
         """Return a play that goes on from here by itself."""
         return copy(self)
 

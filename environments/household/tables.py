@@ -62,18 +62,18 @@ ROOMS: Mapping[str, Room] = {
     ),
     "livingroom": Room(
         _furniture("""
-            armchair 1-3
-            cabinet 0-3
+            armchair 1-2
+            cabinet 0-2
             coffeetable 1-2
             desk 0-1
-            diningtable 0-2
-            drawer 0-8
+            diningtable 0-1
+            drawer 0-5
             dresser 0-1
             garbagecan 1-1
             ottoman 0-1
             safe 0-1
-            shelf 0-6
-            sidetable 1-3
+            shelf 0-4
+            sidetable 1-2
             sofa 1-2
             tvstand 0-1
         """),
@@ -86,15 +86,15 @@ ROOMS: Mapping[str, Room] = {
     ),
     "bedroom": Room(
         _furniture("""
-            armchair 0-2
+            armchair 0-1
             bed 1-2
-            cabinet 0-3
+            cabinet 0-2
             desk 1-2
-            drawer 2-10
+            drawer 2-7
             dresser 0-1
             garbagecan 1-1
             safe 0-1
-            shelf 0-6
+            shelf 0-4
             sidetable 1-2
         """),
         _words(
@@ -108,13 +108,13 @@ ROOMS: Mapping[str, Room] = {
     "bathroom": Room(
         _furniture("""
             bathtubbasin 0-1
-            cabinet 2-6
+            cabinet 0-5
             cart 0-1
             countertop 1-2
-            drawer 0-6
+            drawer 0-4
             garbagecan 1-1
             handtowelholder 1-2
-            shelf 0-3
+            shelf 0-2
             sidetable 0-1
             sinkbasin 1-2
             toilet 1-1

@@ -8,6 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 WELCOME = "-= Welcome to TextWorld, ALFRED! =-\n\n{view}\n\nYour task is to: {goal}"
 
+MIDDLE = "You are in the middle of a room. Looking quickly around you, you see {seen}."
+
+FACING = "You are facing the {places}. Next to it, you see nothing."
+"""ALFWorld never finds anything on the floor."""
+
 HELP = """Available commands:
   look:                             look around your current location
   inventory:                        check your current inventory
