@@ -1,0 +1,148 @@
+"""From settings to living objects: the only place that knows both.
+
+Heavy libraries are imported by the function that needs them, so a command pays for what it uses.
+"""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from apprentice.config import Config
+from environments.environment import Environment
+from environments.errors import UnknownNameError, UserError
+from environments.registry import open_environment
+
+if TYPE_CHECKING:
+    from agent.endpoint import Endpoint
+    from agent.policy import Policy
+    from apprentice.runs import Rig
+    from memory.store import Store
+
+POLICIES = ("local[:MODEL]", "openai:MODEL", "random")
+
+
+class PlaceError(UserError, OSError):
+    """A directory of ours cannot be used."""
+
+
+def make_home(config: Config) -> Path:
+    """Return the directory that holds everything of ours, made where it is missing.
+
+    Raises:
+        PlaceError: it cannot be made.
+    """
+    try:
+        config.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        advice = "choose another with --home or APPRENTICE_HOME"
+        raise PlaceError(f"cannot make {str(config.home)!r}: {error.strerror}; {advice}") from None
+    return config.home
+
+
+def make_store(config: Config) -> "Store":
+    """Return the store of episodes, made where it is missing."""
+    from memory.store import Store
+
+    return Store.open(make_home(config) / "apprentice.sqlite")
+
+
+def make_environment(config: Config) -> Environment:
+    """Return the environment that the settings name."""
+    world = config.environment
+    return open_environment(world.name, games=world.games, **world.settings)
+
+
+def make_policy(config: Config) -> "Policy":
+    """Return the policy that the settings name, ready to act.
+
+    Raises:
+        UnknownNameError: there is no such kind of policy.
+    """
+    kind, _, model = config.policy.use.partition(":")
+    if kind == "random":
+        from agent.scripted import RandomPolicy
+
+        return RandomPolicy()
+    if kind == "openai" and model:
+        return _chat(config, model)
+    if kind == "local":
+        return _local(config, model)
+    raise UnknownNameError("policy", config.policy.use, POLICIES)
+
+
+def make_endpoint(config: Config, model: str) -> "Endpoint":
+    """Return the endpoint that the settings name, for one of its models."""
+    from agent.endpoint import Endpoint
+
+    return Endpoint(
+        model=model,
+        base_url=config.endpoint.base_url,
+        api_key=config.endpoint.api_key.get_secret_value(),
+        temperature=config.policy.temperature,
+        max_tokens=config.endpoint.max_tokens,
+        timeout_s=config.endpoint.timeout_s,
+        retries=config.endpoint.retries,
+        width=config.policy.width,
+    )
+
+
+def _chat(config: Config, model: str) -> "Policy":
+    from agent.chat import ChatPolicy
+
+    return ChatPolicy(make_endpoint(config, model))
+
+
+def _local(config: Config, model: str) -> "Policy":
+    import torch
+
+    from distill.engine import LocalPolicy, LocalSettings
+    from distill.models import DEFAULT_MODEL
+
+    actor = config.policy
+    settings = LocalSettings(
+        lanes=actor.width,
+        temperature=actor.temperature,
+        dtype=None if actor.dtype == "auto" else getattr(torch, actor.dtype),
+    )
+    return LocalPolicy.open(model or DEFAULT_MODEL, cache=config.cache, settings=settings)
+
+
+@contextmanager
+def make_rig(config: Config) -> "Generator[Rig]":
+    """Yield all that a run needs; its policy is closed by the run, the rest here."""
+    from agent.attempt import Limits
+    from apprentice.runs import Rig
+
+    with make_store(config) as store:
+        yield Rig(
+            environment=make_environment(config),
+            policy=make_policy(config),
+            store=store,
+            limits=Limits(**config.limits.model_dump()),
+            checkpoints=make_home(config),
+            clock=lambda: datetime.now(UTC),
+        )
+
+
+@contextmanager
+def run_lock(config: Config, run: str) -> Generator[None]:
+    """Hold a run, so that no second process carries it on at the same time.
+
+    Raises:
+        PlaceError: another process holds it.
+    """
+    from filelock import FileLock, Timeout
+
+    path = make_home(config) / f"{run}.lock"
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise PlaceError(f"run {run} is being carried on by another process; wait for it") from None
+    try:
+        yield
+    finally:
+        lock.release()
+        path.unlink(missing_ok=True)

@@ -1,0 +1,136 @@
+"""`apprentice run`: practise, show how it goes, and say what it amounts to."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from rich.table import Table
+
+from apprentice.build import make_rig, make_store, run_lock
+from apprentice.config import Config, frozen_settings, thaw
+from apprentice.report import Summary, summarize
+from apprentice.runs import Rig, Watcher, carry_out, plan
+from apprentice.terminal import Bar, Lines, Tally, out, progress, say_json, table
+from environments.episode import Ending, Split
+from environments.errors import UserError
+from memory.records import Run
+
+EXIT_STOPPED = 3
+EXIT_INTERRUPTED = 130
+
+
+class NothingToResumeError(UserError, LookupError):
+    """Every run is finished."""
+
+
+class StoppedError(UserError, RuntimeError):
+    """A run ended early; what is finished is kept."""
+
+    def __init__(self, why: str, run: Run, kept: int, code: int) -> None:
+        rest = f"{kept} of {run.episodes} episodes are kept; go on with: apprentice run --resume"
+        super().__init__(f"{why}; {rest} {run.id}")
+        self.code = code
+
+
+def begin(config: Config, split: Split, episodes: int, *, as_json: bool) -> None:
+    """Practise this many episodes and print what they amount to."""
+    run = new_run(config, split, episodes)
+    with make_rig(config) as rig:
+        summary = practise(config, run, rig, fresh=True)
+    show(run, summary, as_json=as_json)
+
+
+def resume(config: Config, run_id: str | None, *, as_json: bool) -> None:
+    """Carry on the run with this id, or the latest unfinished one."""
+    with make_store(config) as store:
+        run = store.run(run_id) if run_id else store.latest_unfinished_run()
+    if run is None:
+        raise NothingToResumeError("no unfinished run to resume; start one with: apprentice run")
+    config = thaw(run.settings, config)
+    with make_rig(config) as rig:
+        summary = practise(config, run, rig, fresh=False)
+    show(run, summary, as_json=as_json)
+
+
+def new_run(config: Config, split: Split, episodes: int) -> Run:
+    """Return a run of these settings that has not begun."""
+    now = datetime.now(UTC)
+    return Run(
+        id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        environment=config.environment.name,
+        split=split,
+        policy=config.policy.use,
+        seed=config.seed,
+        episodes=episodes,
+        started=now,
+        settings=frozen_settings(config),
+    )
+
+
+def practise(
+    config: Config,
+    run: Run,
+    rig: Rig,
+    *,
+    fresh: bool,
+    watched_by: Callable[[Bar | Lines], Watcher] = lambda shown: shown,
+) -> Summary:
+    """Make the episodes of a run that are missing, and return what all of them amount to.
+
+    Args:
+        config: where things are.
+        run: what was asked for.
+        rig: who acts where.
+        fresh: whether the run has yet to begin.
+        watched_by: given what shows the progress, who else is told.
+
+    Raises:
+        StoppedError: it was interrupted, or something that a user can mend stopped it.
+    """
+    attempts = plan(run, rig.environment.tasks(run.split))
+    if fresh:
+        rig.store.begin_run(run)
+    tally = Tally(run.episodes, len(rig.store.episode_ids(run.id)), time.monotonic)
+    try:
+        with run_lock(config, run.id), progress(tally) as shown:
+            asyncio.run(carry_out(run, attempts, rig, watched_by(shown)))
+    except KeyboardInterrupt:
+        raise StoppedError("interrupted", run, tally.done, EXIT_INTERRUPTED) from None
+    except UserError as error:
+        raise StoppedError(str(error), run, tally.done, EXIT_STOPPED) from error
+    rows = rig.store.rows(run=run.id, limit=run.episodes)
+    return summarize(rig.policy.name, rows, tally.seconds, tally.steps)
+
+
+def show(run: Run, summary: Summary, *, as_json: bool) -> None:
+    """Print what a run amounts to, and where to look next."""
+    if as_json:
+        say_json({"run": run.id, **summary.to_json()})
+        return
+    console = out()
+    console.print(comparison([summary]))
+    broken = summary.endings.get(Ending.BROKEN, 0)
+    if broken:
+        console.print(f"{broken} broken; see why: apprentice episodes list --ending broken")
+    console.print(f"look at them: apprentice episodes list --run {run.id}")
+
+
+def comparison(summaries: Sequence[Summary]) -> Table:
+    """Return a table with a row for each batch."""
+    headings = ("policy", "episodes", "solved", "95 % interval", "mean steps", "steps/s")
+    return table(
+        headings,
+        (
+            (
+                each.policy,
+                each.episodes,
+                f"{each.solved} ({each.share:.0%})",
+                f"{each.low:.0%} to {each.high:.0%}",
+                f"{each.mean_steps:.1f}",
+                f"{each.steps_per_s:.1f}",
+            )
+            for each in summaries
+        ),
+    )

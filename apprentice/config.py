@@ -1,0 +1,184 @@
+"""All settings in one frozen tree: from flags, environment variables, a file, in this order.
+
+Read once, here; below `apprentice/build.py` nobody sees a Config, an environment variable or a
+path that was not passed as an argument.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from environments.errors import UserError
+
+PREFIX = "APPRENTICE_"
+DEFAULT_FILE = Path("apprentice.toml")
+
+
+class ConfigError(UserError, ValueError):
+    """The settings do not make sense; the message names the key."""
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class World(Section):
+    """Where the agent acts."""
+
+    name: str = "household"
+    games: Path | None = None  # a packed file or the official folder; None: generated rooms
+    settings: dict[str, JsonValue] = Field(default_factory=dict)  # the environment's own keywords
+
+
+class Actor(Section):
+    """Who acts."""
+
+    use: str = "local:smollm2-135m"  # local:MODEL | openai:MODEL | random
+    temperature: NonNegativeFloat = 0.0  # 0: the likeliest action
+    width: PositiveInt = 16  # episodes at once
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # of the local model
+
+
+class Endpoint(Section):
+    """An OpenAI-compatible server, for openai:MODEL."""
+
+    base_url: str = Field(
+        default_factory=lambda: os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1")
+    )
+    api_key: SecretStr = Field(
+        default_factory=lambda: SecretStr(os.environ.get("OPENAI_API_KEY", ""))
+    )
+    timeout_s: PositiveFloat = 60.0
+    retries: int = Field(default=5, ge=0)
+    max_tokens: PositiveInt = 512
+
+
+class Budget(Section):
+    """What one episode may use."""
+
+    steps: PositiveInt = 30
+    tokens: PositiveInt | None = None  # prompt and completion; None: no bound
+    seconds: PositiveFloat | None = None  # None: no bound
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "apprentice"
+
+
+class Config(Section):
+    """The whole tree; a plain value that reads nothing by itself."""
+
+    home: Path = Path(".apprentice")  # the store, the checkpoints, the adapters
+    cache: Path = Field(default_factory=_cache)  # models made ready for use; may be deleted
+    seed: int = 0
+    environment: World = World()
+    policy: Actor = Actor()
+    endpoint: Endpoint = Field(default_factory=Endpoint)
+    limits: Budget = Budget()
+
+
+class _Sources(Config, BaseSettings):
+    """The same tree as pydantic-settings wants it, to read variables and files by; never made."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__")
+
+
+def load(flags: Mapping[str, Any], file: Path | None = None) -> Config:
+    """Return the settings: flags over environment variables over the file over the defaults.
+
+    Args:
+        flags: nested like the tree; a value of None means the flag was not given.
+        file: a TOML file; None: `apprentice.toml` where there is one.
+
+    Raises:
+        ConfigError: a key is unknown, a value does not fit, or the file cannot be read.
+    """
+    _refuse_unknown_variables()
+    if file is None and DEFAULT_FILE.exists():
+        file = DEFAULT_FILE
+    try:
+        written = _read(file) if file else {}
+        variables = EnvSettingsSource(_Sources)()
+        return Config.model_validate(_over(_over(written, variables), _given(flags)))
+    except ValidationError as error:
+        raise ConfigError(_sentence(error)) from None
+
+
+def frozen_settings(config: Config) -> str:
+    """Return the settings as JSON without secrets and places, to go on with a run later."""
+    return config.model_dump_json(exclude={"endpoint": {"api_key"}, "home": True, "cache": True})
+
+
+def thaw(settings: str, config: Config) -> Config:
+    """Return settings kept by `frozen_settings`, with the secrets and places of today's."""
+    kept = Config.model_validate_json(settings)
+    endpoint = kept.endpoint.model_copy(update={"api_key": config.endpoint.api_key})
+    update = {"home": config.home, "cache": config.cache, "endpoint": endpoint}
+    return kept.model_copy(update=update)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        raise ConfigError(f"no settings file {str(file)!r}; make it, or leave --config out")
+    try:
+        return TomlConfigSettingsSource(_Sources, toml_file=file)()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read {str(file)!r}: {error}") from None
+
+
+def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    tree = {k: _given(v) if isinstance(v, Mapping) else v for k, v in flags.items()}
+    return {key: value for key, value in tree.items() if value not in (None, {})}
+
+
+def _over(under: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in above.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _over(merged[key], value) if both else value
+    return merged
+
+
+def _refuse_unknown_variables() -> None:
+    known = {f"{PREFIX}{name}".upper() for name in Config.model_fields}
+    for name in os.environ:
+        if name.startswith(PREFIX) and name.split("__")[0].upper() not in known:
+            sections = ", ".join(sorted(known))
+            raise ConfigError(f"unknown variable {name}; known beginnings: {sections}")
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {place!r}; known here: {', '.join(_keys(first['loc'][:-1]))}"
+    return f"setting {place!r} is {first['input']!r}: {first['msg'].lower()}"
+
+
+def _keys(path: tuple[int | str, ...]) -> list[str]:
+    fields = Config.model_fields
+    for part in path:
+        section = fields[str(part)].annotation
+        assert isinstance(section, type)
+        assert issubclass(section, BaseModel)
+        fields = section.model_fields
+    return sorted(fields)

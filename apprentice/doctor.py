@@ -1,0 +1,136 @@
+"""What works on this machine, in plain words, and what to do about the rest."""
+
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+
+from apprentice.build import make_endpoint, make_environment, make_store
+from apprentice.config import Config
+from environments.episode import Split
+from environments.errors import UserError
+
+ROOM_NEEDED_GB = 2.0
+"""The default model made ready takes 0.3 GB and a store of 10^5 episodes about 0.5 GB."""
+
+
+class State(StrEnum):
+    GOOD = "good"
+    NOTE = "note"  # works, but could be better, or is not needed by default
+    BAD = "bad"  # a command will fail
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    topic: str
+    state: State
+    words: str  # what is, and unless all is well what to do
+
+
+def examine(config: Config) -> Iterator[Finding]:
+    """Yield one finding after the other, quick ones first."""
+    yield Finding("python", State.GOOD, f"Python {platform.python_version()} on {sys.platform}")
+    for topic, check in CHECKS.items():
+        try:
+            yield check(config)
+        except UserError as error:
+            yield Finding(topic, State.BAD, str(error))
+
+
+def _processor(_config: Config) -> Finding:
+    flags = _processor_flags()
+    if not flags or {"avx512_bf16", "amx_bf16"} & flags:
+        return Finding("processor", State.GOOD, "bfloat16 in hardware: the fast path of the model")
+    words = "no bfloat16 in hardware: the local model uses float32 and is several times slower"
+    return Finding("processor", State.NOTE, words)
+
+
+def _processor_flags() -> set[str]:
+    """Return the processor's features, empty where the system does not list them."""
+    listing = Path("/proc/cpuinfo")
+    if not listing.exists():
+        return set()
+    lines = listing.read_text().splitlines()
+    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
+
+
+def _libraries(_config: Config) -> Finding:
+    names = ("torch", "transformers", "langgraph", "openai", "chromadb", "sentence-transformers")
+    words = ", ".join(f"{name} {version(name)}" for name in names)
+    return Finding("libraries", State.GOOD, words)
+
+
+def _room(config: Config) -> Finding:
+    place = config.home.absolute()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / 1e9
+    if free < ROOM_NEEDED_GB:
+        words = (
+            f"{free:.1f} GB free where {str(config.home)!r} is; {ROOM_NEEDED_GB:.0f} GB are safe"
+        )
+        return Finding("disk", State.BAD, f"{words}: free some, or use --home elsewhere")
+    return Finding("disk", State.GOOD, f"{free:.0f} GB free")
+
+
+def _store(config: Config) -> Finding:
+    with make_store(config) as store:
+        faults = store.integrity()
+        words = f"{store.count():,} episodes in {str(config.home)!r}"
+    if faults:
+        return Finding("store", State.BAD, f"{words}; damaged: {faults[0]}; restore a backup")
+    return Finding("store", State.GOOD, f"{words}, undamaged")
+
+
+def _world(config: Config) -> Finding:
+    environment = make_environment(config)
+    counts = ", ".join(f"{len(environment.tasks(split))} {split}" for split in Split)
+    return Finding("environment", State.GOOD, f"{environment.name}: tasks {counts}")
+
+
+def _model(config: Config) -> Finding:
+    kind, _, model = config.policy.use.partition(":")
+    if kind != "local":
+        return Finding("model", State.NOTE, f"not needed: the policy is {config.policy.use}")
+    from distill.models import DEFAULT_MODEL, resolve
+
+    name = model or DEFAULT_MODEL
+    return Finding("model", State.GOOD, f"{name} is ready in {resolve(name, config.cache)}")
+
+
+def _endpoint(config: Config) -> Finding:
+    kind, _, model = config.policy.use.partition(":")
+    if kind == "openai":
+        from agent.chat import reach
+
+        return Finding("endpoint", State.GOOD, reach(make_endpoint(config, model)))
+    words = "not needed by default; for your own, set OPENAI_BASE_URL and --policy openai:MODEL"
+    return Finding("endpoint", State.NOTE, words)
+
+
+def _index(_config: Config) -> Finding:
+    return Finding("index", State.GOOD, f"Chroma {version('chromadb')} is here for the vectors")
+
+
+def _sandbox(_config: Config) -> Finding:
+    if shutil.which("bwrap"):
+        return Finding("sandbox", State.GOOD, "bubblewrap is here for tasks that run code")
+    words = "no bubblewrap: tasks that run code will refuse; on Debian: apt-get install bubblewrap"
+    return Finding("sandbox", State.NOTE, words)
+
+
+CHECKS: dict[str, Callable[[Config], Finding]] = {
+    "libraries": _libraries,
+    "processor": _processor,
+    "disk": _room,
+    "store": _store,
+    "environment": _world,
+    "model": _model,
+    "index": _index,
+    "endpoint": _endpoint,
+    "sandbox": _sandbox,
+}

@@ -1,0 +1,97 @@
+"""A run: attempts planned from one seed, practised, and each kept the moment it ends.
+
+A run can be killed at any time and carried on: the plan is a function of the run, the identity of
+an episode is a function of its place in the plan, and what is stored already is not asked again.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from itertools import cycle, islice
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+from agent.attempt import Attempt, Limits
+from agent.checkpoints import checkpoints
+from agent.policy import Policy
+from agent.practice import practice
+from environments.environment import Environment
+from environments.episode import Episode, Split, Step, Task
+from environments.errors import UserError
+from environments.seed import derive
+from memory.records import Run
+from memory.store import Store
+
+
+class EmptySplitError(UserError, LookupError):
+    """There is nothing to do in this split."""
+
+    def __init__(self, environment: str, split: Split) -> None:
+        super().__init__(f"{environment} has no {split} tasks; choose another --split or --games")
+
+
+class Watcher(Protocol):
+    """Told of what happens while it happens."""
+
+    def step(self, attempt: Attempt, step: Step) -> None: ...
+    def episode(self, episode: Episode) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rig:
+    """The living things that a run needs."""
+
+    environment: Environment
+    policy: Policy
+    store: Store
+    limits: Limits
+    checkpoints: Path  # where episodes under way are kept
+    clock: Callable[[], datetime]
+
+
+def plan(run: Run, tasks: Sequence[Task]) -> tuple[Attempt, ...]:
+    """Return the attempts of a run: its tasks in an order of their own, again when they run out."""
+    if not tasks:
+        raise EmptySplitError(run.environment, run.split)
+    order = Random(derive(run.seed, "order")).sample(tasks, len(tasks))
+    chosen = islice(cycle(order), run.episodes)
+    return tuple(_attempt(run, task, at // len(order)) for at, task in enumerate(chosen))
+
+
+async def carry_out(run: Run, attempts: Sequence[Attempt], rig: Rig, watcher: Watcher) -> None:
+    """Make every attempt that is not stored yet, store each as it ends, and close the policy.
+
+    Raises:
+        UserError: something that someone can mend; what is finished is stored, the rest resumes.
+    """
+    kept = rig.store.episode_ids(run.id)
+    file = rig.checkpoints / f"{run.id}.sqlite"
+    try:
+        async with checkpoints(file) as checkpointer:
+            finished = practice(
+                rig.policy,
+                rig.environment,
+                [each for each in attempts if each.id not in kept],
+                limits=rig.limits,
+                checkpointer=checkpointer,
+                clock=rig.clock,
+                concurrency=rig.policy.width,
+                on_step=watcher.step,
+            )
+            async with aclosing(finished):
+                async for episode in finished:
+                    rig.store.add(episode)
+                    watcher.episode(episode)
+    finally:
+        await rig.policy.close()
+    rig.store.finish_run(run.id, rig.clock())
+    for leftover in file.parent.glob(f"{file.name}*"):  # -wal and -shm too
+        leftover.unlink()
+
+
+def _attempt(run: Run, task: Task, repeat: int) -> Attempt:
+    identity = blake2b(f"{run.id}\x1f{task.id}\x1f{repeat}".encode(), digest_size=8).hexdigest()
+    return Attempt(id=identity, task=task, seed=derive(run.seed, task.id, repeat), run=run.id)
