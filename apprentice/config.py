@@ -89,7 +89,7 @@ class Config(Section):
 
     home: Path = Path(".apprentice")  # the store, the checkpoints, the adapters
     cache: Path = Field(default_factory=_cache)  # models made ready for use; may be deleted
-    seed: int = 0
+    seed: int = Field(default=0, ge=-(2**63), lt=2**63)
     environment: World = World()
     policy: Actor = Actor()
     endpoint: Endpoint = Field(default_factory=Endpoint)

@@ -7,6 +7,7 @@ command line prints them.
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from math import isfinite
 
 
 class Split(StrEnum):
@@ -48,6 +49,8 @@ class Completion:
     def __post_init__(self) -> None:
         if self.logprobs and len(self.logprobs) != len(self.token_ids):
             raise ValueError(f"{len(self.logprobs)} logprobs for {len(self.token_ids)} tokens")
+        if not all(map(isfinite, self.logprobs)):  # JSON cannot hold them, nor training use them
+            raise ValueError("a logprob is infinite or not a number")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ def test_a_setting_that_does_not_fit_is_named_in_one_line(flags, says):
 
 def test_an_unknown_variable_is_an_error_and_not_ignored(monkeypatch):
     monkeypatch.setenv("APPRENTICE_POLISY__WIDTH", "3")
-    with pytest.raises(ConfigError, match="APPRENTICE_POLISY__WIDTH; known beginnings: .*POLICY"):
+    with pytest.raises(ConfigError, match=r"APPRENTICE_POLISY__WIDTH; known beginnings: .*POLICY"):
         load({})
 
 

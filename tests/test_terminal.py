@@ -47,7 +47,7 @@ def test_json_is_one_value_a_line(capsys):
     assert json.loads(printed) == {"words": "größer\n"}
 
 
-def test_plain_progress_tells_the_rate_and_the_time_left(tmp_path):
+def test_plain_progress_tells_the_rate_and_the_time_left():
     clock = Clock()
     said = io.StringIO()
     tally = Tally(4, 1, clock)
