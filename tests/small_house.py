@@ -60,6 +60,8 @@ def small_problem(goal: str = APPLE_ON_DESK, more: str = "") -> str:
     declared = " ".join(
         [
             "agent1 - agent",
+            *(f"{each}Type - rtype" for each in sorted({_class(name) for name in PLACES})),
+            *(f"{each}Type - otype" for each in sorted({_class(name) for name in THINGS})),
             *(f"{name} - receptacle" for name in PLACES),
             *(f"{name} - object" for name in THINGS),
             *(f"{name} - location" for name in ("middle", *sorted(set(PLACES.values())))),

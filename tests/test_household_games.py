@@ -80,47 +80,41 @@ def lines(*rows):
     return b"".join(json.dumps(each).encode() + b"\n" for each in rows)
 
 
+def first_half(whole):
+    return whole[: len(whole) // 2]
+
+
 SPOILED = {
-    "half.jsonl.xz": "is cut off; copy it again",
-    "text.jsonl.xz": "is no xz file",
-    "empty.jsonl": "holds no games",
-    "half.jsonl": "line 18 is cut off or no JSON; copy",
-    "list.jsonl": "line 1 lacks path, task, problem, walkthrough; each game needs path",
-    "keys.jsonl": "line 2 lacks problem, walkthrough",
-    "path.jsonl": "line 1 has path 'train/x'",
-    "type.jsonl": "line 1 lacks problem",
-    "bytes.jsonl": "line 1 is cut off or no JSON",
+    "half.jsonl.xz": (
+        lambda rows: first_half(lzma.compress(lines(*rows))),
+        "is cut off; copy it again",
+    ),
+    "text.jsonl.xz": (lambda _: b"no xz at all", "is no xz file"),
+    "empty.jsonl": (lambda _: b"", "holds no games"),
+    "half.jsonl": (lambda rows: lines(*rows)[:-100], "line 18 is cut off or no JSON; copy"),
+    "list.jsonl": (
+        lambda _: lines([1, 2]),
+        "line 1 lacks path, task, problem, walkthrough; each game needs path",
+    ),
+    "keys.jsonl": (
+        lambda rows: lines(rows[0], {"path": "p", "task": "t"}),
+        "line 2 lacks problem, walkthrough",
+    ),
+    "path.jsonl": (
+        lambda rows: lines({**rows[0], "path": "train/x"}),
+        "line 1 has path 'train/x'",
+    ),
+    "type.jsonl": (lambda rows: lines({**rows[0], "problem": 7}), "line 1 lacks problem"),
+    "bytes.jsonl": (lambda _: b"\xff\xfe\n", "line 1 is cut off or no JSON"),
 }
-
-
-def spoiled(name, rows):
-    match name:
-        case "half.jsonl.xz":
-            whole = lzma.compress(lines(*rows))
-            return whole[: len(whole) // 2]
-        case "text.jsonl.xz":
-            return b"no xz at all"
-        case "empty.jsonl":
-            return b""
-        case "half.jsonl":
-            return lines(*rows)[:-100]
-        case "list.jsonl":
-            return lines([1, 2])
-        case "keys.jsonl":
-            return lines(rows[0], {"path": "p", "task": "t"})
-        case "path.jsonl":
-            return lines({**rows[0], "path": "train/x"})
-        case "type.jsonl":
-            return lines({**rows[0], "problem": 7})
-        case "bytes.jsonl":
-            return b"\xff\xfe\n"
 
 
 @pytest.mark.parametrize("name", SPOILED)
 def test_a_broken_games_file_is_refused_in_one_line(tmp_path, rows, name):
+    spoil, message = SPOILED[name]
     path = tmp_path / name
-    path.write_bytes(spoiled(name, rows))
-    with pytest.raises(GamesError, match=SPOILED[name]) as refused:
+    path.write_bytes(spoil(rows))
+    with pytest.raises(GamesError, match=message) as refused:
         open_environment("household", games=path)
     assert "\n" not in str(refused.value)
     assert str(path) in str(refused.value)

@@ -49,7 +49,7 @@ class Seed:
         return f"generated/{self.split}/{self.kind}/{sizes}/{self.number}"
 
 
-ID = re.compile(r"generated/(train|dev|test)/(\w+)/(\d{1,3})x(\d{1,3})/(\d{1,9})")
+ID = re.compile(r"generated/(train|dev|test)/(\w+)/([1-9]\d{0,2})x([1-9]\d{0,2})/(0|[1-9]\d{0,8})")
 
 
 def seed_of(id: str) -> Seed:

@@ -1,0 +1,127 @@
+from dataclasses import replace
+
+import pytest
+
+from environments import check
+from environments.check import check_environment
+from environments.environment import ongoing
+from environments.episode import Split
+from environments.household.household import Household
+from real_games import needs_real_games, real_games
+
+EASY = {"train": 12, "dev": 6, "test": 6, "max_receptacles": 6, "max_objects": 8}
+
+WORLDS = {
+    "default": Household.generated,
+    "easy": lambda: Household.generated(**EASY),
+    "one kind": lambda: Household.generated(
+        kinds=("look_at_obj_in_light",), train=6, dev=3, test=3
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_every_generated_household_keeps_the_contract(name):
+    assert check_environment(WORLDS[name]()) == ()
+
+
+@needs_real_games
+def test_the_real_household_keeps_the_contract():
+    assert check_environment(real_games(), per_split=12) == ()
+
+
+class Spoiled(Household):
+    """A household with one fault."""
+
+    fault = ""
+
+    def tasks(self, split):
+        tasks = super().tasks(split)
+        match self.fault:
+            case check.ORDER_STABLE:
+                self.asked = getattr(self, "asked", 0) + 1
+                return tasks if self.asked % 2 else tasks[::-1]
+            case check.SPLIT_TRUE:
+                return tuple(replace(task, split=Split.TRAIN) for task in tasks)
+            case check.NAME_TRUE:
+                return tuple(replace(task, environment="castle") for task in tasks)
+            case check.IDS_UNIQUE:
+                return tasks[:1] * 2
+            case check.SPLITS_DISJOINT:
+                return super().tasks(Split.TRAIN)
+        return tasks
+
+    def task(self, id):
+        if self.fault == check.ID_UNKNOWN and id == "no such task":
+            return self.tasks(Split.TRAIN)[0]
+        task = super().task(id)
+        return replace(task, goal="rest") if self.fault == check.IDS_FOUND else task
+
+    def start(self, task):
+        return SpoiledPlay(super().start(task), self.fault, task.goal)
+
+    def gold(self, task):
+        gold = super().gold(task)
+        return gold[:-1] if self.fault == check.GOLD_SOLVES else gold
+
+
+class SpoiledPlay:
+    turns = 0  # shared, so that a twin sees something else
+
+    def __init__(self, play, fault, goal):
+        self.play, self.fault, self.goal = play, fault, goal
+        self.closed = False
+
+    @property
+    def observation(self):
+        seen = self.play.observation
+        match self.fault:
+            case check.GOAL_STATED:
+                return replace(seen, text=seen.text.replace(self.goal, ""))
+            case check.SAME_AGAIN:
+                SpoiledPlay.turns += 1
+                return replace(seen, text=f"{seen.text} {SpoiledPlay.turns}")
+            case check.SORTED:
+                return replace(seen, admissible=seen.admissible[::-1])
+        return seen
+
+    def step(self, action):
+        if self.play.observation.ending is not None and self.fault == check.ENDED_REFUSES:
+            return self.play.observation
+        if action == check.NONSENSE and self.fault == check.NONSENSE_HARMLESS:
+            return ongoing("You sing.", ("bow",))
+        return self.play.step(action)
+
+    def close(self):
+        if self.closed and self.fault == check.CLOSE_TWICE:
+            raise RuntimeError("closed")
+        self.closed = True
+
+
+FAULTS = (
+    check.ORDER_STABLE,
+    check.SPLIT_TRUE,
+    check.NAME_TRUE,
+    check.IDS_UNIQUE,
+    check.SPLITS_DISJOINT,
+    check.ID_UNKNOWN,
+    check.IDS_FOUND,
+    check.GOAL_STATED,
+    check.SAME_AGAIN,
+    check.SORTED,
+    check.NONSENSE_HARMLESS,
+    check.GOLD_SOLVES,
+    check.ENDED_REFUSES,
+)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_check_names_the_rule_that_is_broken(fault):
+    world = Spoiled.generated(**EASY)
+    world.fault = fault
+    found = check_environment(world, per_split=1)
+    assert any(rule.endswith(fault) for rule in found), found
+
+
+def test_the_check_finds_nothing_where_nothing_is_spoiled():
+    assert check_environment(Spoiled.generated(**EASY), per_split=1) == ()
