@@ -74,7 +74,7 @@ class Checkpoints(SqliteSaver):
 
 
 @asynccontextmanager
-async def checkpoints(file: Path) -> AsyncGenerator[Checkpoints]:
+async def checkpoints(file: Path) -> AsyncGenerator[SqliteSaver]:
     """Open the checkpoints in a file, made where it is missing.
 
     Raises:

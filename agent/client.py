@@ -165,11 +165,11 @@ def _endpoint_error(error: openai.OpenAIError, endpoint: Endpoint) -> EndpointEr
 
 def _diagnosis(error: openai.OpenAIError, endpoint: Endpoint) -> tuple[str, str]:
     """Return what happened and what to do about it."""
-    tries = f"within {endpoint.retries + 1} tries"
+    tries = f"in {endpoint.retries + 1} tries" if endpoint.retries else "at the first try"
     match error:
         case openai.APITimeoutError():
             return (
-                f"did not answer in {endpoint.timeout_s:g} s {tries}",
+                f"took longer than {endpoint.timeout_s:g} s {tries}",
                 "raise the timeout or lower the concurrency",
             )
         case openai.APIConnectionError():

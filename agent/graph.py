@@ -4,6 +4,7 @@ The state is JSON-like and small, so a checkpoint after every node is cheap and 
 ours to be read; the live things (policy, play) travel in the runtime context and are never saved.
 """
 
+from asyncio import get_running_loop
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -50,6 +51,7 @@ class Sitting:
     attempt: Attempt
     conditions: Conditions
     play: Play
+    steps: list[Step]  # taken so far: like the play, rebuilt from the state when it is resumed
     since: datetime  # when the episode began, moved by the pauses between its sittings
 
     @property
@@ -112,7 +114,7 @@ async def recall(state: State, runtime: Runtime[Sitting]) -> dict[str, Any]:  # 
 async def think(state: State, runtime: Runtime[Sitting]) -> dict[str, Any]:
     """Show the policy the transcript and keep what it writes."""
     sitting = runtime.context
-    steps = steps_of(state)
+    steps = sitting.steps
     now = sitting.play.observation
     seen = read(steps, now)
     turn = Turn(
@@ -135,12 +137,12 @@ async def act(state: State, runtime: Runtime[Sitting]) -> dict[str, Any]:
     action = choose(thought.completion.text, thought.admissible)
     reward = 0.0 if action is None else sitting.play.step(action).reward
     step = replace(thought, action=action, reward=reward)
+    sitting.steps.append(step)
     if sitting.conditions.on_step is not None:
-        sitting.conditions.on_step(sitting.attempt, step)
+        # In a turn of its own: what goes wrong there must not break the episode.
+        get_running_loop().call_soon(sitting.conditions.on_step, sitting.attempt, step)
     seconds = sitting.seconds
-    over = ending(
-        sitting.play.observation, [*steps_of(state), step], seconds, sitting.conditions.limits
-    )
+    over = ending(sitting.play.observation, sitting.steps, seconds, sitting.conditions.limits)
     return {
         "thought": None,
         "steps": [step_to_plain(step)],
@@ -149,9 +151,9 @@ async def act(state: State, runtime: Runtime[Sitting]) -> dict[str, Any]:
     }
 
 
-async def end(state: State, runtime: Runtime[Sitting]) -> dict[str, Any]:
+async def end(state: State, runtime: Runtime[Sitting]) -> dict[str, Any]:  # noqa: ARG001
     """Keep what the environment said last."""
-    return {"closing": read(steps_of(state), runtime.context.play.observation)}
+    return {"closing": read(runtime.context.steps, runtime.context.play.observation)}
 
 
 def ending(
@@ -184,5 +186,6 @@ def thought_of(state: State) -> list[Step]:
     return [] if state["thought"] is None else [step_from_plain(state["thought"])]
 
 
-def _after_act(state: State) -> Literal["think", "end"]:
+async def _after_act(state: State) -> Literal["think", "end"]:
+    # async, for LangGraph sends anything else through a thread
     return "think" if state["ending"] is None else "end"

@@ -63,11 +63,13 @@ async def _play(
         return state
     play = conditions.environment.start(attempt.task)
     try:
-        replay(play, [*steps_of(state), *thought_of(state)])
+        steps = steps_of(state)
+        replay(play, [*steps, *thought_of(state)])
         sitting = Sitting(
             attempt=attempt,
             conditions=conditions,
             play=play,
+            steps=steps,
             since=began - timedelta(seconds=state["seconds"]),
         )
         ended = await graph.ainvoke(

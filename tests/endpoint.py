@@ -92,6 +92,9 @@ class Handler(BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.server.next_behavior(request)(self)
 
+    def do_GET(self) -> None:
+        self.server.next_behavior({"path": self.path})(self)
+
     def reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **(headers or {})}.items():

@@ -9,9 +9,9 @@ from datetime import timedelta
 import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from agent.attempt import Limits
+from agent.checkpoints import checkpoints
 from agent.practice import practice
 from agent.scripted import RandomPolicy, Scripted
 from environments.check import check_environment
@@ -157,6 +157,15 @@ def test_whoever_watches_is_told_of_each_step_once():
     assert told == [(FIRST.id, step) for step in episode.steps]
 
 
+def test_a_fault_of_whoever_watches_is_logged_and_breaks_no_episode(caplog):
+    def watch(*_):
+        raise BrokenPipeError("the terminal is gone")
+
+    (episode,) = practiced(Scripted(GOLD), [FIRST], on_step=watch)
+    assert episode.ending is Ending.SOLVED
+    assert "the terminal is gone" in caplog.text
+
+
 def test_a_checkpoint_holds_nothing_but_plain_values():
     saver = InMemorySaver()
     interrupted(Scripted(["look around"] * 5), [FIRST], 4, checkpointer=saver)
@@ -220,7 +229,7 @@ def test_what_is_saved_grows_with_the_steps_and_not_with_their_square(tmp_path):
 
 
 async def _bytes_saved(file, steps):
-    async with AsyncSqliteSaver.from_conn_string(str(file)) as saver:
+    async with checkpoints(file) as saver:
         script = Scripted(["look around"] * steps)
         finished = practice(
             script,
@@ -234,6 +243,6 @@ async def _bytes_saved(file, steps):
         async with aclosing(finished):
             await anext(finished)  # the checkpoints are dropped when the next one is asked for
     with closing(sqlite3.connect(file)) as saved:
-        (checkpoints,) = saved.execute("SELECT SUM(LENGTH(checkpoint)) FROM checkpoints").fetchone()
+        (states,) = saved.execute("SELECT SUM(LENGTH(checkpoint)) FROM checkpoints").fetchone()
         (writes,) = saved.execute("SELECT SUM(LENGTH(value)) FROM writes").fetchone()
-        return checkpoints + writes
+        return states + writes
