@@ -71,7 +71,7 @@ class Citation:
 class Critique:
     """What a critic said of one episode, through its three channels."""
 
-    id: str
+    id: str = ""  # empty: not in a bank yet, which gives the id
     episode: str
     score: int  # evaluative: the majority of the votes, -1, 0 or +1; ties are 0
     votes: tuple[int, ...]
@@ -92,7 +92,7 @@ class Move:
 class Demonstration:
     """A solved episode, pruned to the moves that mattered."""
 
-    id: str
+    id: str = ""  # empty: not in a bank yet, which gives the id
     version: int = 1
     standing: Standing = Standing.CANDIDATE
     environment: str
@@ -109,7 +109,7 @@ class Demonstration:
 class Lesson:
     """Advice abstracted from failures."""
 
-    id: str
+    id: str = ""  # empty: not in a bank yet, which gives the id
     version: int = 1
     standing: Standing = Standing.CANDIDATE
     environment: str
@@ -127,7 +127,7 @@ class Lesson:
 class Skill:
     """A named procedure with parameters, induced from several demonstrations."""
 
-    id: str
+    id: str = ""  # empty: not in a bank yet, which gives the id
     version: int = 1
     standing: Standing = Standing.CANDIDATE
     environment: str
@@ -142,3 +142,32 @@ class Skill:
 
 
 Item: TypeAlias = Demonstration | Lesson | Skill
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """One item recalled for one episode, and what the lot decided."""
+
+    item: str
+    version: int
+    episode: str
+    run: str = ""  # empty: none
+    shown: bool  # False: left out by lot
+    propensity: float  # chance with which the lot would show it; 1: no lot was drawn
+    at: datetime
+
+    def __post_init__(self) -> None:
+        if not 0 < self.propensity <= 1 or (self.propensity == 1 and not self.shown):
+            raise ValueError(f"shown={self.shown} at propensity {self.propensity!r} of {self.item}")
+
+
+def text_of(item: Item) -> str:
+    """Return the words that an item is found by, one part a line."""
+    match item:
+        case Demonstration():
+            parts = (item.goal, item.situation)
+        case Lesson():
+            parts = (item.when, item.fault, item.instead)
+        case Skill():
+            parts = (item.name, item.purpose, item.precondition)
+    return "\n".join(part for part in parts if part)

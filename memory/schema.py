@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -25,8 +26,10 @@ from sqlalchemy import (
 )
 
 from environments.episode import Ending, Split
+from memory.items import Standing
+from memory.journal import Deed
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration: a database that says so is opened without loading Alembic."""
 
 metadata = MetaData()
@@ -108,4 +111,81 @@ BODY = Table(
     metadata,
     Column("episode", _id(), ForeignKey("episode.id"), primary_key=True),
     Column("packed", LargeBinary, nullable=False),
+)
+
+JOURNAL = Table(
+    "journal",
+    metadata,
+    # Given by us: the highest is never deleted, so no number and no id made of it comes twice.
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", Instant, nullable=False),
+    Column("deed", _one_of(Deed), nullable=False),
+    Column("subject", _id(), nullable=False),
+    Column("version", Integer, nullable=True),
+    Column("standing", _one_of(Standing), nullable=True),
+    Column("by", String, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("content", Text, nullable=True),
+    Index("journal_by_subject", "subject", "seq"),
+)
+
+# All below follows from the journal, but for the vectors, which follow from it and a model.
+
+ITEM = Table(
+    "item",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),
+    Column("type", String(16), nullable=False),
+    Column("environment", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("standing", _one_of(Standing), nullable=False),
+    Column("entry", Integer, ForeignKey("journal.seq"), nullable=False),  # holds this version
+    Index("item_by_kind", "environment", "kind", "number"),
+    Index("item_by_standing", "standing", "number"),
+)
+
+CRITIQUE = Table(
+    "critique",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),
+    Column("episode", _id(), ForeignKey("episode.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("entry", Integer, ForeignKey("journal.seq"), nullable=False),
+    Index("critique_by_episode", "episode", "number"),
+)
+
+SOURCE = Table(
+    "source",
+    metadata,
+    Column("subject", _id(), primary_key=True),  # an item or a critique
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("episode", _id(), ForeignKey("episode.id"), primary_key=True),
+    Index("source_by_episode", "episode"),
+)
+
+RECALL = Table(
+    "recall",
+    metadata,
+    # No foreign key: an episode is briefed before it is played, and stored after.
+    Column("episode", _id(), primary_key=True),
+    Column("item", _id(), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("run", _id(), nullable=False),
+    Column("shown", Boolean, nullable=False),
+    Column("propensity", Float, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("tag", String(16), nullable=True),
+    Index("recall_by_item", "item", "at"),
+)
+
+VECTOR = Table(
+    "vector",
+    metadata,
+    Column("model", String, primary_key=True),
+    Column("item", _id(), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("vector", LargeBinary, nullable=False),  # float32, little-endian
 )

@@ -19,6 +19,9 @@ from memory.schema import EPISODE, HEAD, metadata
 from memory.store import Store
 from store_worker import an_episode
 
+FULL_TEXT = "item_words"
+"""The table that FTS5 keeps, and what the names of its own tables begin with."""
+
 
 def shape(engine):
     """Return all that SQLite knows of the tables, in an order of its own for neither side."""
@@ -34,7 +37,7 @@ def shape(engine):
             ],
         )
         for table in found.get_table_names()
-        if table != "alembic_version"
+        if table != "alembic_version" and not table.startswith(FULL_TEXT)
     }
 
 
@@ -45,8 +48,9 @@ def test_migrating_an_empty_database_gives_the_tables_that_the_code_knows(tmp_pa
     metadata.create_all(created)
     assert set(shape(created)) >= {"run", "episode", "episode_body"}
     assert shape(migrated) == shape(created)
+    known = {"include_name": lambda name, *_: not (name or "").startswith(FULL_TEXT)}
     with migrated.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert compare_metadata(MigrationContext.configure(connection, opts=known), metadata) == []
     migrated.dispose()
     created.dispose()
 

@@ -1,0 +1,426 @@
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import create_engine, select
+
+from bank_builders import a_critique, a_demonstration, a_lesson, a_skill, a_source
+from environments.anchor import Anchor
+from environments.episode import Ending, Split, Task
+from memory.admission import Decision, Outcome, RefusedError
+from memory.bank import Bank, IllegalMoveError, StaleError
+from memory.credit import Tag
+from memory.errors import UnknownIdError
+from memory.items import (
+    Demonstration,
+    HeldOutError,
+    Lesson,
+    Recalled,
+    Skill,
+    Source,
+    Standing,
+    text_of,
+)
+from memory.journal import Deed
+from memory.schema import CRITIQUE, ITEM, JOURNAL, RECALL, SOURCE, VECTOR
+from memory.store import Store
+from store_worker import MORNING, an_episode
+
+EPISODES = [f"e{number}" for number in range(1, 7)]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """Make one database with episodes; migrating anew for each test takes far longer."""
+    path = tmp_path_factory.mktemp("template") / "store.db"
+    with Store.open(path) as store:
+        store.add_all(an_episode(id) for id in EPISODES)
+    return path
+
+
+@pytest.fixture
+def path(template, tmp_path):
+    return Path(shutil.copy(template, tmp_path))
+
+
+@pytest.fixture
+def bank(path):
+    with Bank.open(path) as opened:
+        yield opened
+
+
+def tables(path):
+    """Return every row of every table of the bank."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        rows = {
+            table.name: sorted(connection.execute(select(table)).all(), key=repr)
+            for table in (JOURNAL, ITEM, CRITIQUE, SOURCE, RECALL, VECTOR)
+        }
+        words = connection.exec_driver_sql("SELECT rowid, words FROM item_words ORDER BY 1").all()
+    engine.dispose()
+    return rows | {"words": words}
+
+
+def a_recall(item, episode="e1", **changes):
+    plain = Recalled(
+        item=item.id, version=item.version, episode=episode, run="r1", shown=True,
+        propensity=0.9, at=MORNING,
+    )  # fmt: skip
+    return replace(plain, **changes)
+
+
+@pytest.mark.parametrize("make", [a_lesson, a_demonstration, a_skill])
+def test_an_item_comes_back_as_it_was_with_an_id(bank, make):
+    added = bank.add(make("e1", "e2"))
+    assert added == make("e1", "e2", id=added.id)
+    assert bank.get(added.id) == added
+    assert bank.items() == [added]
+
+
+def test_a_new_item_is_a_candidate_whatever_it_claims(bank):
+    added = bank.add(a_lesson(standing=Standing.ACTIVE, version=7))
+    assert (added.standing, added.version) == (Standing.CANDIDATE, 1)
+
+
+def test_ids_are_never_reused_however_often_the_bank_is_closed_and_grows(path):
+    seen = []
+    for _ in range(4):
+        with Bank.open(path) as bank:
+            seen += [item.id for item in bank.add_all([a_lesson(), a_skill(), a_demonstration()])]
+    assert len(set(seen)) == 12
+    assert [int(id[1:]) for id in seen] == sorted(int(id[1:]) for id in seen)
+    with Bank.open(path) as bank:
+        bank.forget("e1", "asked to", MORNING)
+        assert bank.count() == 0
+        assert bank.add(a_lesson("e2")).id not in seen
+
+
+def test_an_item_with_an_id_of_its_own_is_refused(bank):
+    with pytest.raises(RefusedError, match="without an id, not with 'L7'"):
+        bank.add(a_lesson(id="L7"))
+
+
+def test_a_revision_is_a_new_version_and_the_old_one_stays_readable(bank):
+    first = bank.add(a_lesson())
+    second = bank.revise(replace(first, instead="open it"), by="ann", why="shorter")
+    assert (second.version, second.instead) == (2, "open it")
+    assert bank.get(first.id) == second
+    assert bank.get(first.id, 1) == first
+    assert bank.versions(first.id) == [first, second]
+    assert [(e.deed, e.by, e.why) for e in bank.history(first.id)] == [
+        (Deed.ADDED, "apprentice", ""),
+        (Deed.REVISED, "ann", "shorter"),
+    ]
+    with pytest.raises(UnknownIdError, match="no version 3"):
+        bank.get(first.id, 3)
+
+
+def test_two_who_revise_the_same_version_do_not_overwrite_each_other(bank):
+    first = bank.add(a_lesson())
+    bank.revise(replace(first, instead="open it"))
+    with pytest.raises(StaleError, match="version 1 of L1 is not its current one, 2"):
+        bank.revise(replace(first, instead="ask someone"))
+    assert bank.get(first.id).instead == "open it"
+
+
+def test_new_words_must_prove_themselves_again_and_new_sources_need_not(bank):
+    lesson = bank.add(a_lesson())
+    active = bank.set_standing(lesson.id, Standing.ACTIVE, "won 9 of 10", MORNING)
+    sourced = bank.revise(replace(active, source=a_source("e1", "e2")))
+    assert sourced.standing is Standing.ACTIVE
+    assert bank.revise(replace(sourced, unless="")).standing is Standing.CANDIDATE
+    assert bank.items(standing=Standing.ACTIVE) == []
+
+
+@pytest.mark.parametrize("start", Standing)
+@pytest.mark.parametrize("end", Standing)
+def test_an_item_goes_only_where_the_rules_let_it(bank, start, end):
+    item = bank.add(a_lesson())
+    for step in {Standing.ACTIVE: ["active"], Standing.RETIRED: ["retired"]}.get(start, []):
+        item = bank.set_standing(item.id, Standing(step), "to begin", MORNING)
+    legal = {
+        ("candidate", "active"), ("candidate", "retired"), ("active", "retired"),
+        ("retired", "candidate"),
+    }  # fmt: skip
+    later = MORNING + timedelta(hours=1)
+    if (start.value, end.value) in legal:
+        assert bank.set_standing(item.id, end, "it harms", later, by="ann").standing is end
+        last = bank.history(item.id)[-1]
+        assert (last.deed, last.standing, last.why, last.at) == (Deed.MOVED, end, "it harms", later)
+    else:
+        with pytest.raises(IllegalMoveError, match=f"is {start} and cannot become {end}"):
+            bank.set_standing(item.id, end, "it harms", later)
+    assert bank.get(item.id).standing is (end if (start.value, end.value) in legal else start)
+
+
+def test_items_are_filtered_by_what_they_are(bank):
+    lesson, demonstration, skill = bank.add_all([a_lesson(), a_demonstration(), a_skill()])
+    other = bank.add(a_lesson(environment="code", kind="sort"))
+    bank.set_standing(skill.id, Standing.ACTIVE, "it helps", MORNING)
+    assert bank.items(type=Lesson) == [lesson, other]
+    assert bank.items(type=Demonstration, environment="household") == [demonstration]
+    assert [item.id for item in bank.items(standing=Standing.ACTIVE)] == [skill.id]
+    assert [item.id for item in bank.items(kind="")] == [skill.id]
+    assert bank.count(environment="household", kind="cool") == 2
+    assert bank.items(type=Skill, kind="cool") == []
+
+
+def test_a_source_that_is_not_stored_or_held_out_or_broken_is_refused(path, bank):
+    exam = Task(id="h/9", environment="household", split=Split.DEV, kind="cool", goal="cool")
+    with Store.open(path) as store:
+        store.add(an_episode("exam", task=exam))
+        store.add(an_episode("crash", ending=Ending.BROKEN, error="Traceback"))
+    with pytest.raises(UnknownIdError, match="source episode 'e99' is not stored"):
+        bank.add(a_lesson("e1", "e99"))
+    with pytest.raises(HeldOutError, match="exam"):
+        Source.of(an_episode("exam", task=exam), anchor=Anchor.ENVIRONMENT, made=MORNING)
+    lie = replace(a_source(), episodes=("e1", "exam"))
+    with pytest.raises(HeldOutError, match="source episode 'exam' is of a dev task"):
+        bank.add(a_lesson(source=lie))
+    with pytest.raises(HeldOutError, match="exam"):
+        bank.revise(replace(bank.add(a_lesson()), source=lie))
+    with pytest.raises(RefusedError, match="'crash' is broken"):
+        bank.add(a_lesson("crash"))
+    assert bank.count() == 1
+
+
+def test_what_an_item_is_made_of_must_be_stored_and_share_its_source(bank):
+    critique = bank.criticize(a_critique("e1"))
+    assert bank.add(a_lesson("e1", critique=critique.id)).critique == critique.id
+    with pytest.raises(UnknownIdError, match="'C99', which it is made of, is not stored"):
+        bank.add(a_lesson("e1", critique="C99"))
+    with pytest.raises(RefusedError, match=f"names no episode of {critique.id}"):
+        bank.add(a_lesson("e2", critique=critique.id))
+    with pytest.raises(UnknownIdError, match="'D99'"):
+        bank.add(a_skill("e1", demonstrations=("D99",)))
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        (a_lesson(instead=" "), "without instead"),
+        (a_lesson(when="\ud800"), "half a surrogate pair"),
+        (a_lesson(why="x" * 200_001), "shorten it"),
+        (a_lesson(source=replace(a_source(), episodes=())), "no source episode"),
+        (a_lesson(source=replace(a_source(), made=MORNING.replace(tzinfo=None))), "time zone"),
+        (a_demonstration(moves=()), "shows nothing"),
+        (a_skill(name="Cool--it"), "skill name 'Cool--it' is not"),
+        (a_skill(name="x" * 65), "is not 1 to 64"),
+        (a_skill(parameters=("object", "fridge", "knife")), "does not use: ['knife']"),
+        (a_skill(procedure=()), "lacks a purpose or a procedure"),
+    ],
+)
+def test_what_can_teach_nothing_is_refused_in_one_line(bank, item, said):
+    with pytest.raises(RefusedError) as caught:
+        bank.add(item)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert bank.count() == 0
+
+
+def test_hostile_words_survive(bank):
+    words = "---\n```\x00\x1b[31m\u2028' OR 1=1; --\N{PILE OF POO}" + "long " * 20_000
+    added = bank.add(a_lesson(when=words, fault=words[:99]))
+    assert bank.get(added.id).when == words
+    assert bank.integrity() == ()
+    assert [id for id, _ in bank.search_text(words, 5)] == [added.id]
+
+
+def test_one_bad_item_keeps_all_of_its_batch_out(bank):
+    with pytest.raises(RefusedError):
+        bank.add_all([a_lesson(), a_lesson(instead="")])
+    assert bank.count() == 0
+    assert bank.add_all([]) == []
+
+
+def test_critiques_are_kept_by_episode(bank):
+    first, second = bank.criticize(a_critique("e1")), bank.criticize(a_critique("e1", score=0))
+    bank.criticize(a_critique("e2"))
+    assert bank.critiques("e1") == [first, second]
+    assert bank.critique(first.id) == first == a_critique("e1", id=first.id)
+    with pytest.raises(RefusedError, match="scores -1, 0 or 1, not 3"):
+        bank.criticize(a_critique(score=3))
+    with pytest.raises(UnknownIdError):
+        bank.critique("C99")
+
+
+def test_uses_are_those_of_train_episodes_that_ended(path, bank):
+    exam = Task(id="h/9", environment="household", split=Split.DEV, kind="cool", goal="cool")
+    with Store.open(path) as store:
+        store.add(an_episode("lost", ending=Ending.FAILED))
+        store.add(an_episode("exam", task=exam))
+        store.add(an_episode("crash", ending=Ending.BROKEN, error="Traceback"))
+    item, other = bank.add_all([a_lesson(), a_lesson()])
+    for minute, episode in enumerate(["e1", "lost", "exam", "crash", "unfinished"]):
+        at = MORNING + timedelta(minutes=minute)
+        shown = episode != "lost"
+        bank.log_uses([a_recall(item, episode, at=at, shown=shown), a_recall(other, episode)])
+    bank.tag_uses("e1", {item.id: Tag.HELPFUL}, MORNING, by="critic-1")
+    uses = bank.uses(item.id)
+    assert [(u.episode, u.kind, u.shown, u.solved, u.tag) for u in uses] == [
+        ("e1", "cool", True, True, Tag.HELPFUL),
+        ("lost", "cool", False, False, None),
+    ]
+    assert {use.propensity for use in uses} == {0.9}
+    assert [use.item for use in bank.recalled("unfinished")] == [item.id, other.id]
+
+
+def test_a_resumed_episode_does_not_count_its_recalls_twice(bank):
+    item = bank.add(a_lesson())
+    bank.log_uses([a_recall(item)])
+    bank.log_uses([a_recall(item, shown=False)])
+    assert [use.shown for use in bank.uses(item.id)] == [True]
+    bank.log_uses([])
+    with pytest.raises(ValueError, match="recalls of 2 episodes"):
+        bank.log_uses([a_recall(item, "e1"), a_recall(item, "e2")])
+
+
+def test_vectors_come_back_in_the_order_of_their_items(bank):
+    items = bank.add_all([a_lesson(), a_skill(), a_demonstration()])
+    keys = [(item.id, item.version) for item in items]
+    rows = np.arange(6, dtype=np.float32).reshape(3, 2)
+    assert bank.missing_vectors("mini") == items
+    bank.put_vectors("mini", dict(zip(reversed(keys), reversed(rows), strict=True)))
+    found, matrix = bank.vectors("mini")
+    assert found == keys
+    assert matrix.dtype == np.float32
+    assert matrix.tolist() == rows.tolist()
+    assert bank.missing_vectors("mini") == []
+    assert bank.missing_vectors("other") == items
+    assert bank.vectors("mini", type=Skill)[0] == [keys[1]]
+    assert bank.vectors("other")[1].shape == (0, 0)
+
+
+def test_a_revision_needs_a_vector_only_if_its_words_are_new(bank):
+    lesson = bank.add(a_lesson())
+    bank.put_vectors("mini", {(lesson.id, 1): np.ones(2, np.float32)})
+    sourced = bank.revise(replace(lesson, source=a_source("e1", "e2")))
+    assert bank.vectors("mini")[0] == [(lesson.id, 2)]
+    reworded = bank.revise(replace(sourced, instead="open it"))
+    assert bank.missing_vectors("mini") == [reworded]
+    bank.put_vectors("mini", {(lesson.id, 2): np.ones(2, np.float32)})
+    assert bank.vectors("mini")[0] == [], "the vector of an overtaken version is passed over"
+
+
+@pytest.mark.parametrize(
+    ("vectors", "said"),
+    [
+        ([[1.0, 2.0, 3.0]], "has 3 numbers, those stored 2"),
+        ([[1.0, float("nan")]], "is not finite"),
+        ([[[1.0, 2.0]]], r"shape \(1, 2\)"),
+        ([[1.0, 2.0], [1.0]], "has 1 numbers"),
+    ],
+)
+def test_vectors_that_would_spoil_a_search_are_refused(bank, vectors, said):
+    items = bank.add_all([a_lesson(), a_lesson(), a_lesson()])
+    bank.put_vectors("mini", {(items[0].id, 1): np.ones(2, np.float32)})
+    wrong = {
+        (item.id, 1): np.array(vector, np.float32)
+        for item, vector in zip(items[1:], vectors, strict=False)
+    }
+    with pytest.raises(ValueError, match=said):
+        bank.put_vectors("mini", wrong)
+    assert len(bank.vectors("mini")[0]) == 1
+
+
+def test_items_are_found_by_their_words_the_best_first(bank):
+    cool, lamp = bank.add_all(
+        [a_lesson(), a_lesson(when="a thing has to be looked at", fault="it is dark",
+                              instead="turn on the desklamp")]
+    )  # fmt: skip
+    both = bank.search_text("Look at the vase under the desklamp", 5)
+    assert [id for id, _ in both] == [lamp.id, cool.id]
+    assert both[0][1] > both[1][1] > 0
+    assert bank.search_text("desklamps turned", 5)[0][0] == lamp.id, "word stems count"
+    assert [id for id, _ in bank.search_text("fridge OR desklamp", 1)] != []
+    assert bank.search_text("", 5) == bank.search_text('"* NEAR( -', 5) == []
+    assert bank.search_text("desklamp", 5, kind="other") == []
+    bank.revise(replace(lamp, instead="switch on the light"))
+    assert bank.search_text("desklamp", 5) == []
+
+
+def test_what_an_item_is_found_by_is_what_it_says_of_its_use():
+    assert text_of(a_demonstration()) == "cool a mug\na kitchen with a fridge, mugs in cabinets"
+    assert text_of(a_lesson(fault="")) == "a thing has to be cooled\nopen the fridge first"
+    assert text_of(a_skill()).startswith("cool-a-thing\nCools a thing.")
+
+
+def some(rng):
+    return a_source(*rng.sample(EPISODES, rng.randint(1, 3)))
+
+
+def add_two(bank, rng):
+    source = some(rng)
+    bank.add_all([a_lesson(source=source), a_demonstration(source=source)])
+
+
+def add_criticized(bank, rng):
+    source = some(rng)
+    critique = bank.criticize(a_critique(source.episodes[0], source=source))
+    bank.add(a_lesson(source=source, critique=critique.id))
+
+
+def add_induced(bank, rng):
+    chosen = rng.choice(bank.items(type=Demonstration))
+    bank.add(a_skill(source=chosen.source, demonstrations=(chosen.id,)))
+
+
+def reword(bank, rng):
+    item = rng.choice(bank.items())
+    words = {Lesson: "instead", Demonstration: "goal", Skill: "purpose"}[type(item)]
+    bank.revise(replace(item, **{words: f"otherwise {rng.random()}"}))
+
+
+def merge(bank, rng):
+    item = rng.choice(bank.items())
+    alike = Decision(Outcome.MERGE, item.id, "alike")
+    bank.settle(replace(item, id="", source=some(rng)), alike)
+
+
+def move(bank, rng):
+    standing = rng.choice(list(Standing))
+    bank.set_standing(rng.choice(bank.items()).id, standing, "for a reason", MORNING)
+
+
+def use(bank, rng):
+    item, episode = rng.choice(bank.items()), rng.choice(EPISODES)
+    bank.log_uses([a_recall(item, episode)])
+    bank.tag_uses(episode, {item.id: Tag.HARMFUL}, MORNING)
+    bank.put_vectors("mini", {(item.id, item.version): np.ones(2, np.float32)})
+
+
+def forget(bank, rng):
+    bank.forget(rng.choice(EPISODES), "asked to", MORNING)
+
+
+DEEDS = [add_two, add_criticized, add_induced, reword, merge, move, use, forget]
+IMPOSSIBLE = (IllegalMoveError, UnknownIdError, RefusedError, IndexError)
+"""What a deed raises that cannot happen to this bank now: it is tried, and changes nothing."""
+
+
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(deeds=st.lists(st.sampled_from(DEEDS), max_size=25), seed=st.integers(0, 10**6))
+def test_whatever_happened_the_bank_is_what_its_journal_says(template, tmp_path, deeds, seed):
+    path = Path(shutil.copy(template, tmp_path))
+    for leftover in tmp_path.glob("store.db-*"):
+        leftover.unlink()
+    with Store.open(path) as store, Bank.open(path) as bank:
+        rng = Random(seed)
+        for deed in deeds:
+            with suppress(*IMPOSSIBLE):
+                deed(bank, rng)
+        assert bank.integrity() == ()
+        assert store.integrity() == ()
+        before = tables(path)
+        bank.rebuild()
+        assert tables(path) == before
