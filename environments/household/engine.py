@@ -108,23 +108,16 @@ class House:
         self._inner = {vessel: listed(names) for vessel, names in inner.items()}
 
     def _lay_out(self, problem: Problem) -> None:
-        """Keep, for each location, the receptacles that stand there and the ways that lead away."""
+        """Keep which receptacles stand at each location, and the ways to all of them."""
         where = problem.binary("receptacleatlocation")
         self._places = tuple(sorted(where))
         self._here: dict[str, tuple[str, ...]] = {}
         for place in self._places:
             self._here[where[place]] = (*self._here.get(where[place], ()), place)
-        going = {
-            f"go to {self.names[place]}": Move(Verb.GO, where[place], place)
-            for place in self._places
-        }
-        starts = {fact[1] for fact in problem.facts["atlocation"]}
-        self._away: dict[str, dict[str, Move]] = {
-            location: {
-                **ALWAYS,
-                **{text: move for text, move in going.items() if move.thing != location},
-            }
-            for location in {*self._here, *starts}
+        self._ways = {place: f"go to {self.names[place]}" for place in self._places}
+        self._from_nowhere: Mapping[str, Move] = {
+            **ALWAYS,
+            **{way: Move(Verb.GO, where[place], place) for place, way in self._ways.items()},
         }
         self.opening = MIDDLE.format(seen=listed([self.names[place] for place in self._places]))
 
@@ -153,8 +146,9 @@ class House:
     def moves(self, state: State) -> dict[str, Move]:
         """Return every admissible action with its meaning, in no order."""
         names = self.names
-        found = self._away[state.location].copy()
+        found = dict(self._from_nowhere)
         for place in self._here.get(state.location, ()):
+            del found[self._ways[place]]
             found[f"examine {names[place]}"] = Move(Verb.EXAMINE_PLACE, place=place)
             if place in self._openable:
                 verb, word = (Verb.CLOSE, "close") if place in state.opened else (Verb.OPEN, "open")

@@ -21,9 +21,7 @@ from environments.household.tables import ABLE, FITS, LAMP, ROOMS, Room
 DEAL = (Split.TRAIN, Split.TRAIN, Split.DEV, Split.TEST)
 """Whose room it is, by the checksum of its furniture: half to train, a quarter to each other."""
 
-FEWEST_RECEPTACLES = (
-    4  # an appliance, a place to find, a place to put, and one to look in for nothing
-)
+FEWEST_RECEPTACLES = 4  # three that a task may need, and one to look in for nothing
 MOST_RECEPTACLES = 40  # of ALFWorld's rooms nine in ten have fewer
 MOST_OBJECTS = 50
 ATTEMPTS = 1000  # rooms drawn until one is of the split; four are enough on average
