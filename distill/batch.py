@@ -49,7 +49,11 @@ class Targets:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Batch:
-    """Some sequences of one optimizer step, with all that does not change while it is taken."""
+    """Some sequences of one optimizer step, with all that does not change while it is taken.
+
+    An unknown number is NaN, never 0: an objective that should not have asked for it says so at
+    once. `distill.objectives.objective.only` keeps each term to the sequences it is for.
+    """
 
     tokens_BT: Tensor  # int64
     mask_BT: Tensor  # bool: the policy decided this token

@@ -122,6 +122,7 @@ def test_a_gate_that_all_pass_changes_nothing():
 def test_a_group_with_too_few_passes_counts_nowhere():
     passed = torch.tensor([True, True, False, False, False, False])
     assert gate(REWARD, passed, TWO_GROUPS).weight_B.tolist() == [1, 1, 1, 0, 0, 0]
+    assert gate(REWARD, passed, TWO_GROUPS, at_least=2).weight_B.tolist() == [1, 1, 1, 0, 0, 0]
     assert gate(REWARD, passed, TWO_GROUPS, at_least=3).weight_B.tolist() == [0] * 6
 
 

@@ -5,7 +5,7 @@ import torch
 
 from distill.batch import Logprobs, Source
 from distill.objectives.refine import GAMMA, refine, shaping
-from distill.objectives.reinforce import clipped, reinforce, unclipped
+from distill.objectives.reinforce import clipped, reinforce, truncated, unclipped
 from tensor_builders import FLOAT, a_batch, gradient, randn
 
 P = torch.linspace(1e-6, 1, 20001, dtype=FLOAT)
@@ -61,6 +61,13 @@ def test_the_refinement_is_shaped_in_all_its_tokens_and_only_there():
     slope = gradient(refine()(Logprobs(taken_BT=taken), batch), taken)
     rho = (taken.detach() - batch.sampled_logp_BT)[:3].exp()
     torch.testing.assert_close(slope[:3], 0.25 * rho / 8)
+    torch.testing.assert_close(slope[3], -0.75 * coefficient(taken.detach()[3].exp()) / 8)
+
+
+@pytest.mark.parametrize("surrogate", [unclipped, clipped(), truncated()])
+def test_nobody_sampled_the_refinement_under_this_prompt_and_nothing_asks_who_did(surrogate):
+    taken, batch = a_group()
+    slope = gradient(refine(surrogate)(Logprobs(taken_BT=taken), batch), taken)
     torch.testing.assert_close(slope[3], -0.75 * coefficient(taken.detach()[3].exp()) / 8)
 
 

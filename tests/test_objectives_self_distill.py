@@ -62,6 +62,15 @@ def test_on_fresh_samples_every_form_descends_the_same_kl(objective):
     close(gradient(objective(WORDS, fresh()), LOGITS), exact)
 
 
+def test_on_old_samples_the_sampled_token_still_descends_the_kl():
+    old = distribution(V, seed=2, scale=0.5)
+    exact = gradient(reverse_kl(POLICY, TEACHER), LOGITS)
+    ours = distill_taken(cap=100.0)(WORDS, fresh(old_V=old))
+    close(gradient(ours, LOGITS), exact)
+    capped = gradient(distill_taken(cap=1.0)(WORDS, fresh(old_V=old)), LOGITS)
+    assert not torch.allclose(capped, exact, atol=1e-2)
+
+
 @pytest.mark.parametrize("bound", [0.3, 1.0])
 def test_the_bounded_forms_agree_too(bound):
     batch = fresh()

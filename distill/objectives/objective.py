@@ -40,8 +40,9 @@ def decided(batch: Batch) -> Tensor:
 def mean(loss_N: Tensor, batch: Batch, positions: Positions = decided) -> Tensor:
     """Return the sum of the weighted losses over the weight of the whole step's positions.
 
-    A token mean for equal weights. The denominator is the step's, so parts of a step add up to
-    the whole. Without any position it is 0, and so is its gradient.
+    A token mean for equal weights. The denominator is the step's, so parts of a step (of one
+    process or of several, if gradients are summed) add up to the whole. Without any position it
+    is 0, and so is its gradient.
     """
     mass = _weights(batch.step or batch, positions).sum()
     return (_weights(batch, positions) * loss_N).sum() / torch.where(mass > 0, mass, 1)

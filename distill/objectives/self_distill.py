@@ -106,7 +106,7 @@ def hinted_top_k(
         old_NK = finite(teacher.rows(old_NK, batch, "the policy that acted"))
         gap_NK = (finite(pair.theirs_NK) - old_NK).clamp(-log_ratio_clip, log_ratio_clip)
         advantage_NK = torch.softmax(old_NK, -1) * gap_NK
-        loss_NK = surrogate(finite(pair.ours_NK) - old_NK, advantage_NK)
+        loss_NK = surrogate(pair.ours_NK - old_NK, advantage_NK)
         return mean(loss_NK.sum(-1), batch, teacher.heard)
 
     return objective
