@@ -10,7 +10,7 @@ from enum import StrEnum
 class Anchor(StrEnum):
     """The source of a signal, the most trustworthy first."""
 
-    ENVIRONMENT = "environment"  # the world's own check said so: solved, a test passed, gold matched
+    ENVIRONMENT = "environment"  # the world's own check said so: it is solved, the tests pass
     TOOL = "tool"  # a program that is not the model computed it: an interpreter, a solver, a search
     HUMAN = "human"  # a person scored, corrected or annotated it
     THIRD_PARTY_JUDGE = "third-party judge"  # another model judged; its errors differ from ours
