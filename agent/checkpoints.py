@@ -32,10 +32,9 @@ class CheckpointError(UserError, OSError):
 
 
 class Checkpoints(SqliteSaver):
-    """Saves within the event loop: 0.1 ms each, where a thread of its own takes 0.4 ms to reach.
+    """Saves within the event loop, which costs less than to reach a thread that saves.
 
-    LangGraph's `AsyncSqliteSaver` has that thread; a step then costs twice the CPU in all
-    (`python -m bench.episode`).
+    LangGraph's `AsyncSqliteSaver` has such a thread; `python -m bench.episode` compares the two.
     """
 
     async def aput(
