@@ -59,6 +59,7 @@ def main() -> None:
 def demo(
     episodes: Annotated[int, typer.Option(min=1, help="Games each policy plays.")] = 24,
     policy: Policy = None,
+    temperature: Annotated[float, typer.Option(min=0, help="0: the likeliest action.")] = 1.0,
     games: Games = None,
     width: Width = None,
     seed: Seed = None,
@@ -70,6 +71,7 @@ def demo(
     from apprentice.commands.demo import demo as play
 
     flags = _flags(home, seed=seed, use=policy, width=width, games=games)
+    flags["policy"]["temperature"] = temperature
     play(_load(flags, config), episodes, as_json=json)
 
 
