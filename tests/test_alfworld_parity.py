@@ -34,7 +34,11 @@ go to fridge 1|slice apple 1 with knife 1|go to countertop 1|move knife 1 to cou
 take apple 2 from countertop 1|examine apple 2|go to sinkbasin 1|clean apple 2 with sinkbasin 1
 examine apple 2|go to microwave 1|heat apple 2 with microwave 1|examine apple 2|go to fridge 1
 cool apple 2 with fridge 1|examine apple 2|go to cabinet 1|open cabinet 1|go to desk 1
-use desklamp 1|use desklamp 1|move apple 2 to desk 1|look|help|inventory""".replace("\n", "|")
+use desklamp 1|use desklamp 1|move apple 2 to desk 1|look|help|inventory
+go to cabinet 2|open cabinet 2|take egg 1 from cabinet 2|look|move egg 1 to cabinet 1|look
+take egg 1 from cabinet 1|move egg 1 to cabinet 2|look|go to desk 1|look|go to cabinet 1|look""".replace(
+    "\n", "|"
+)
 
 
 @pytest.fixture(scope="module")

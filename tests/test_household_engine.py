@@ -178,6 +178,23 @@ def test_a_lamp_used_again_is_turned_on_again():
     assert walk(house, "use desklamp 1", state=state) == (state, text)
 
 
+def test_next_to_a_spot_is_what_was_moved_within_it_once_for_each_place_it_left():
+    house = small_house()
+    state, _ = walk(house, "go to cabinet 2", "open cabinet 2", "open cabinet 1")
+    there = ("take egg 1 from cabinet 2", "move egg 1 to cabinet 1")
+    back = ("take egg 1 from cabinet 1", "move egg 1 to cabinet 2")
+    for actions, seen in (
+        ((), "nothing"),
+        (there[:1], "nothing"),  # what is held is not there
+        (there, "a egg 1"),
+        ((*there, *back), "a egg 1"),
+        ((*there, *back, *there[:1], "go to countertop 1"), "nothing"),
+        ((*there, "go to desk 1", "go to cabinet 1"), "a egg 1"),
+    ):
+        _, text = walk(house, *actions, "look", state=state)
+        assert text.endswith(f"Next to it, you see {seen}.")
+
+
 def test_looking_from_the_middle_shows_nothing_though_the_opening_showed_everything():
     _, text = walk(small_house(), "look")
     assert text == ("You are in the middle of a room. Looking quickly around you, you see nothing.")

@@ -4,7 +4,7 @@ Exactly ALFWorld's (arXiv:2010.03768), domain and words of its release 0.4.2, od
 planner and no grammar engine, which is why it is hundreds of times as fast and safe in threads.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum, auto
 from typing import NamedTuple
@@ -130,7 +130,7 @@ class House:
             location=problem.facts["atlocation"][0][1],
             held=next((fact[1] for fact in problem.facts.get("holds", ())), None),
             contents={place: tuple(sorted(things)) for place, things in contents.items()},
-            standing=frozenset((o, at) for o, at in standing if o in self._sliceable),
+            standing=frozenset((thing, location) for thing, location in standing),
             opened=problem.unary("opened"),
             clean=problem.unary("isclean"),
             hot=problem.unary("ishot"),
@@ -188,7 +188,7 @@ class House:
 
     def _add_slices(self, found: dict[str, Move], state: State, knife: str) -> None:
         for thing, location in state.standing:
-            if location == state.location:
+            if location == state.location and thing in self._sliceable:
                 text = f"slice {self.names[thing]} with {self.names[knife]}"
                 found[text] = Move(Verb.SLICE, thing, knife)
 
@@ -199,10 +199,13 @@ class House:
         name = self.names[place]
         if not self._is_open(state, place):
             return f"The {name} is closed."
-        seen = listed([self.names[thing] for thing in state.contents[place]])
+        seen = self._seen(state.contents[place])
         if place in self._openable:
             return f"The {name} is open. In it, you see {seen}."
         return f"On the {name}, you see {seen}."
+
+    def _seen(self, things: Sequence[str]) -> str:
+        return listed([self.names[thing] for thing in things])
 
     def _condition(self, state: State, thing: str) -> str:
         name = self.names[thing]
@@ -223,7 +226,15 @@ class House:
         if not here:
             # Only the opening tells what is in the room: looking again asks what is in the middle.
             return state, MIDDLE.format(seen="nothing")
-        return state, FACING.format(places=joined([self.names[place] for place in here]))
+        # ALFWorld's "next to it" is what was moved from one receptacle of this spot to another,
+        # once for each receptacle that it was taken from.
+        beside = sorted(
+            thing
+            for thing, place in state.taken
+            if place in here and (thing, state.location) in state.standing
+        )
+        places = joined([self.names[place] for place in here])
+        return state, FACING.format(places=places, seen=self._seen(beside))
 
     def _inventory(self, state: State, move: Move) -> tuple[State, str]:
         if state.held is None:
@@ -259,19 +270,18 @@ class House:
             held=move.thing,
             contents={**state.contents, move.place: left},
             standing=state.standing - {(move.thing, state.location)},
+            taken=state.taken | {(move.thing, move.place)},
         )
         return after, f"You pick up the {self._both(move, 'from')}."
 
     def _put(self, state: State, move: Move) -> tuple[State, str]:
         inside = tuple(sorted({*state.contents[move.place], move.thing}))
-        standing = state.standing
-        if move.thing in self._sliceable:
-            standing |= {(move.thing, state.location)}
         after = replace(
             state,
             held=None,
             contents={**state.contents, move.place: inside},
-            standing=standing,
+            standing=state.standing | {(move.thing, state.location)},
+            taken=state.taken - {(move.thing, move.place)},
         )
         return after, f"You move the {self._both(move, 'to')}."
 

@@ -12,7 +12,8 @@ class State:
     location: str
     held: str | None  # None: the hand is empty
     contents: Mapping[str, tuple[str, ...]]  # receptacle -> objects, sorted by identifier
-    standing: frozenset[tuple[str, str]]  # (sliceable object, location): a knife reaches it there
+    standing: frozenset[tuple[str, str]]  # (object, location): a knife reaches it there
+    taken: frozenset[tuple[str, str]] = frozenset()  # (object, receptacle), not put back since
     opened: frozenset[str] = frozenset()
     clean: frozenset[str] = frozenset()
     hot: frozenset[str] = frozenset()

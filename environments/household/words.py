@@ -10,8 +10,7 @@ WELCOME = "-= Welcome to TextWorld, ALFRED! =-\n\n{view}\n\nYour task is to: {go
 
 MIDDLE = "You are in the middle of a room. Looking quickly around you, you see {seen}."
 
-FACING = "You are facing the {places}. Next to it, you see nothing."
-"""ALFWorld never finds anything on the floor."""
+FACING = "You are facing the {places}. Next to it, you see {seen}."
 
 HELP = """Available commands:
   look:                             look around your current location

@@ -14,6 +14,7 @@ from random import Random
 RANDOM_STEPS = 25
 BUSY = 0.75  # share of random steps that do something other than walk or look, where one can
 WRONG = 0.05  # share of random steps that cannot be done
+LOOK = 0.15  # share that only look: what is "next to it" depends on what was moved before
 IDLE = ("go", "look", "inventory", "help")
 NONSENSE = ("take moon 1 from sky 1", "open", "dance", "go to nowhere 7", "LOOK", " look ")
 
@@ -72,6 +73,8 @@ def game_file(row, folder):
 def choose(rng, admissible):
     if rng.random() < WRONG:
         return rng.choice(NONSENSE)
+    if rng.random() < LOOK:
+        return "look"
     busy = [action for action in admissible if action.split()[0] not in IDLE]
     return rng.choice(busy if busy and rng.random() < BUSY else admissible)
 
