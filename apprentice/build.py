@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from apprentice.runs import Rig
     from memory.store import Store
 
+NO_KEY = "EMPTY"
+"""Sent where no key is set: local servers take any, and OpenAI's client insists on one."""
+
 POLICIES = ("local[:MODEL]", "openai:MODEL", "random")
 
 
@@ -79,7 +82,7 @@ def make_endpoint(config: Config, model: str) -> "Endpoint":
     return Endpoint(
         model=model,
         base_url=config.endpoint.base_url,
-        api_key=config.endpoint.api_key.get_secret_value(),
+        api_key=config.endpoint.api_key.get_secret_value() or NO_KEY,
         temperature=config.policy.temperature,
         max_tokens=config.endpoint.max_tokens,
         timeout_s=config.endpoint.timeout_s,

@@ -129,9 +129,12 @@ def frozen_settings(config: Config) -> str:
 
 
 def thaw(settings: str, config: Config) -> Config:
-    """Return settings kept by `frozen_settings`, with the secrets and places of today's."""
+    """Return settings kept by `frozen_settings`, with the secrets and places of today's.
+
+    An endpoint is a place: it may have moved since, or have been too slow for its timeout.
+    """
     kept = Config.model_validate_json(settings)
-    endpoint = kept.endpoint.model_copy(update={"api_key": config.endpoint.api_key})
+    endpoint = config.endpoint.model_copy(update={"max_tokens": kept.endpoint.max_tokens})
     update = {"home": config.home, "cache": config.cache, "endpoint": endpoint}
     return kept.model_copy(update=update)
 
