@@ -240,7 +240,7 @@ class Bank:
         raise UnknownIdError(f"{id} has no version {version}, or its episode was forgotten")
 
     def some(self, ids: Collection[str]) -> list[Item]:
-        """Return the items with these ids, oldest first; an id that there is none of is no error."""
+        """Return the items with these ids, oldest first; unknown ids are passed over."""
         with self._engine.connect() as connection:
             return projection.items(connection, [ITEM.c.id.in_(ids)])
 

@@ -14,6 +14,9 @@ from memory.journal import Deed, Entry
 from memory.schema import BODY, CRITIQUE, EPISODE, ITEM, JOURNAL, SOURCE
 from memory.wire import wrote_critique, wrote_item
 
+PARTS = ("C", "D")
+"""How the ids of critiques and demonstrations begin, of which lessons and skills are made."""
+
 
 def derived(connection: Connection, episode: str) -> tuple[list[Critique], list[Item]]:
     """Return the critiques and items that name an episode as a source in their current version."""
@@ -72,9 +75,10 @@ def _policies(connection: Connection, episode: str) -> dict[str, str]:
 
 def _naming(connection: Connection, removed: Sequence[str]) -> list[Item]:
     """Return the items that may be made of something that is removed."""
-    if not removed:
+    parts = [id for id in removed if id.startswith(PARTS)]
+    if not parts:
         return []
-    naming = or_(*(JOURNAL.c.content.contains(f'"{id}"', autoescape=True) for id in removed))
+    naming = or_(*(JOURNAL.c.content.contains(f'"{id}"', autoescape=True) for id in parts))
     return projection.items(connection, [naming])
 
 

@@ -5,6 +5,7 @@ PostgreSQL's tsvector would stand behind the same three functions.
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import accumulate
 
 from sqlalchemy import (
     ColumnElement,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     bindparam,
     column,
     delete,
+    func,
     insert,
     select,
     table,
@@ -23,9 +25,11 @@ from sqlalchemy import (
 from memory.schema import ITEM
 
 TERMS = 32
-"""Different words of a query that are looked for, the first ones: each costs a walk over all items
-that hold it, and the words of a goal come first."""
+"""Different words of a query that are looked for, the first ones, which name the goal."""
 
+RANKED = 2_000
+"""Items whose score is worked out, at 1.5 microseconds each. The rarest words that occur in no more
+than these together are looked for: the others weigh little in BM25, and cost the most."""
 
 WORDS = table("item_words", column("rowid", Integer), column("words", Text), column("rank", Float))
 
@@ -49,15 +53,39 @@ def search(
     connection: Connection, query: str, limit: int, where: Iterable[ColumnElement[bool]]
 ) -> list[tuple[str, float]]:
     """Return the ids of the items that fit the words best, best first, with BM25 scores above 0."""
-    terms = list(dict.fromkeys(re.findall(r"\w+", query.lower())))[:TERMS]
-    if not terms:
+    terms = [f'"{term}"' for term in dict.fromkeys(re.findall(r"\w+", query.lower()))][:TERMS]
+    wanted = _affordable(connection, terms)
+    if not wanted:
         return []
-    quoted = " OR ".join(f'"{term}"' for term in terms)
     best = (
         select(ITEM.c.id, -WORDS.c.rank)
         .join_from(WORDS, ITEM, ITEM.c.number == WORDS.c.rowid)
-        .where(WORDS.c.words.op("MATCH")(quoted), *where)
+        .where(_matches(wanted), *where)
         .order_by(WORDS.c.rank, WORDS.c.rowid)
         .limit(limit)
     )
     return [(id, score) for id, score in connection.execute(best)]
+
+
+def _affordable(connection: Connection, terms: Sequence[str]) -> str:
+    """Return a query that few enough items match; empty: there is none.
+
+    If each word alone is in too many, all of them must be there together.
+    """
+    found = sorted((_count(connection, term), term) for term in terms)
+    total = accumulate(count for count, _ in found)
+    rare = [term for (_, term), sum in zip(found, total, strict=True) if sum <= RANKED]
+    if rare or not terms:
+        return " OR ".join(rare)
+    together = " AND ".join(terms)
+    return together if _count(connection, together) <= RANKED else ""
+
+
+def _count(connection: Connection, wanted: str) -> int:
+    """Return how many items match, counting no further than one above what can be ranked."""
+    some = select(WORDS.c.rowid).where(_matches(wanted)).limit(RANKED + 1).subquery()
+    return connection.scalar(select(func.count()).select_from(some)) or 0
+
+
+def _matches(wanted: str) -> ColumnElement[bool]:
+    return WORDS.c.words.op("MATCH", is_comparison=True)(wanted)

@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    RowMapping,
     bindparam,
     delete,
     func,
@@ -28,14 +27,20 @@ from memory.items import Critique, Item, Recalled, text_of
 from memory.journal import Deed, Entry
 from memory.schema import CRITIQUE, ITEM, JOURNAL, RECALL, SOURCE, VECTOR
 from memory.vectors import carry_over, drop_before
-from memory.wire import Content, critique_of, item_of, number_of, recalls_of, tags_of
+from memory.wire import (
+    Content,
+    critique_of,
+    item_from_json,
+    item_of,
+    number_of,
+    recalls_of,
+    tags_of,
+)
 
 PAGE = 1000
 """Entries in memory at once while rebuilding: a megabyte."""
 
 Row: TypeAlias = dict[str, Any]
-
-_ENTRY = [field.name for field in fields(Entry)]
 
 
 def next_seq(connection: Connection) -> int:
@@ -77,11 +82,13 @@ def read(connection: Connection, after: int) -> list[Entry]:
 
 def items(connection: Connection, where: Iterable[ColumnElement[bool]]) -> list[Item]:
     """Return the current versions of items, oldest first."""
-    query = select(JOURNAL, ITEM.c.standing.label("stands")).join(
-        ITEM, ITEM.c.entry == JOURNAL.c.seq
+    query = (
+        select(ITEM.c.id, ITEM.c.version, ITEM.c.standing, JOURNAL.c.content)
+        .join(JOURNAL, JOURNAL.c.seq == ITEM.c.entry)
+        .where(*where)
+        .order_by(ITEM.c.number)
     )
-    found = connection.execute(query.where(*where).order_by(ITEM.c.number)).mappings()
-    return [_item(row) for row in found]
+    return [item_from_json(*found) for found in connection.execute(query)]
 
 
 def critiques(connection: Connection, where: Iterable[ColumnElement[bool]]) -> list[Critique]:
@@ -103,12 +110,6 @@ def contents(connection: Connection) -> dict[str, list[Any]]:
 def word_of(type: type[Item]) -> str:
     """Return how the table of items names a type of them."""
     return type.__name__.lower()
-
-
-def _item(found: RowMapping) -> Item:
-    """Return the item of an entry, as it stands now and not as it stood then."""
-    entry = {name: found[name] for name in _ENTRY}
-    return item_of(Entry(**{**entry, "standing": found["stands"]}))
 
 
 def _add_items(connection: Connection, entries: Sequence[Entry]) -> None:

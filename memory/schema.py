@@ -188,4 +188,5 @@ VECTOR = Table(
     Column("item", _id(), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("vector", LargeBinary, nullable=False),  # float32, little-endian
+    Index("vector_by_item", "item"),
 )

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from pydantic import TypeAdapter
 
-from memory.items import Critique, Demonstration, Item, Lesson, Recalled, Skill
+from memory.items import Critique, Demonstration, Item, Lesson, Recalled, Skill, Standing
 from memory.journal import Deed, Entry
 
 Content: TypeAlias = Item | Critique
@@ -61,8 +61,16 @@ def content_from_plain(kind: type[C], plain: dict[str, Any]) -> C:
 
 def item_of(entry: Entry) -> Item:
     """Return the version that an entry with content wrote."""
-    item = _ADAPTERS[LETTERS[entry.subject[0]]].validate_json(entry.content or "")
-    return replace(item, id=entry.subject, version=entry.version, standing=entry.standing)
+    assert entry.version is not None
+    assert entry.standing is not None
+    assert entry.content is not None
+    return item_from_json(entry.subject, entry.version, entry.standing, entry.content)
+
+
+def item_from_json(id: str, version: int, standing: Standing, content: str) -> Item:
+    """Return the item with this id whose content was written as this."""
+    item = _ADAPTERS[LETTERS[id[0]]].validate_json(content)
+    return replace(item, id=id, version=version, standing=standing)
 
 
 def critique_of(entry: Entry) -> Critique:

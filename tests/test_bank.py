@@ -1,4 +1,10 @@
+import os
 import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -11,9 +17,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, select
 
+import bank_builders
 from bank_builders import a_critique, a_demonstration, a_lesson, a_skill, a_source
 from environments.anchor import Anchor
 from environments.episode import Ending, Split, Task
+from memory import fulltext
 from memory.admission import Decision, Outcome, RefusedError
 from memory.bank import Bank, IllegalMoveError, StaleError
 from memory.credit import Tag
@@ -32,6 +40,9 @@ from memory.journal import Deed
 from memory.schema import CRITIQUE, ITEM, JOURNAL, RECALL, SOURCE, VECTOR
 from memory.store import Store
 from store_worker import MORNING, an_episode
+
+IMPORTS = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+"""Lets a process of its own import what this one can."""
 
 EPISODES = [f"e{number}" for number in range(1, 7)]
 
@@ -347,6 +358,18 @@ def test_items_are_found_by_their_words_the_best_first(bank):
     assert bank.search_text("desklamp", 5) == []
 
 
+def test_words_that_nearly_all_items_hold_cost_no_time_and_find_nothing(bank, monkeypatch):
+    monkeypatch.setattr(fulltext, "RANKED", 10)
+    common = bank.add_all([a_lesson(when=f"fetch thing{n}") for n in range(20)])
+    rare = bank.add(a_lesson(when="fetch the chisel"))
+    assert [id for id, _ in bank.search_text("fetch the chisel", 50)] == [rare.id]
+    assert bank.search_text("fetch", 50) == []
+    assert [id for id, _ in bank.search_text("fetch thing7 fridge", 50)] == [common[7].id]
+    bank.add_all([a_lesson(when=f"bring thing{n}") for n in range(20)])
+    both = bank.add(a_lesson(when="fetch or bring"))
+    assert [id for id, _ in bank.search_text("fetch bring", 50)] == [both.id]
+
+
 def test_what_an_item_is_found_by_is_what_it_says_of_its_use():
     assert text_of(a_demonstration()) == "cool a mug\na kitchen with a fridge, mugs in cabinets"
     assert text_of(a_lesson(fault="")) == "a thing has to be cooled\nopen the fridge first"
@@ -424,3 +447,38 @@ def test_whatever_happened_the_bank_is_what_its_journal_says(template, tmp_path,
         before = tables(path)
         bank.rebuild()
         assert tables(path) == before
+
+
+def test_a_table_that_was_tampered_with_is_named_and_made_again(path, bank):
+    bank.add_all([a_lesson(), a_skill()])
+    before = tables(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE item SET standing = 'active'")
+        connection.execute("DELETE FROM item_words")
+    connection.close()
+    assert [line.split("'")[1] for line in bank.integrity()] == ["item", "item_words"]
+    bank.rebuild()
+    assert bank.integrity() == ()
+    assert tables(path) == before
+
+
+def test_a_killed_process_leaves_nothing_half_written(path, bank):
+    rng = Random(7)
+    said = set()
+    worker = [sys.executable, bank_builders.__file__, str(path), "100000"]
+    for _ in range(6):
+        process = subprocess.Popen(worker, stdout=subprocess.PIPE, text=True, env=IMPORTS)
+        assert process.stdout is not None
+        said.add(process.stdout.readline().strip())
+        time.sleep(rng.uniform(0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        said |= {line.strip() for line in process.stdout if line.endswith("\n")}
+        assert process.wait() == -signal.SIGKILL
+        process.stdout.close()
+    items = {item.id: item for item in bank.items()}
+    assert said <= set(items), "what was said to be stored is there"
+    assert len(items) - len(said) <= 6, "at most one a kill was stored and not said"
+    assert all(items[id].version == 2 for id in said)
+    assert bank.integrity() == ()
+    with Store.open(path) as store:
+        assert store.integrity() == ()

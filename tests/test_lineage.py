@@ -221,7 +221,7 @@ ORIGINS = st.lists(st.sampled_from(EPISODES), min_size=1, max_size=3, unique=Tru
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(origins=st.lists(ORIGINS, min_size=1, max_size=6), forgotten=st.permutations(EPISODES))
 def test_nothing_dangles_in_whatever_order_episodes_are_forgotten(

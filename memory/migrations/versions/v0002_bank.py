@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("vector", sa.LargeBinary, nullable=False),
     )
+    op.create_index("vector_by_item", "vector", ["item"])
     op.execute("CREATE VIRTUAL TABLE item_words USING fts5(words, tokenize='porter unicode61')")
 
 
