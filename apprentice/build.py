@@ -124,6 +124,7 @@ def make_rig(config: Config) -> "Generator[Rig]":
             policy=make_policy(config),
             store=store,
             limits=Limits(**config.limits.model_dump()),
+            width=config.policy.width,
             checkpoints=make_home(config),
             clock=lambda: datetime.now(UTC),
         )

@@ -48,6 +48,7 @@ class Rig:
     policy: Policy
     store: Store
     limits: Limits
+    width: int  # episodes at once, unless the policy works on fewer
     checkpoints: Path  # where episodes under way are kept
     clock: Callable[[], datetime]
 
@@ -78,7 +79,7 @@ async def carry_out(run: Run, attempts: Sequence[Attempt], rig: Rig, watcher: Wa
                 limits=rig.limits,
                 checkpointer=checkpointer,
                 clock=rig.clock,
-                concurrency=rig.policy.width,
+                concurrency=min(rig.width, rig.policy.width),
                 on_step=watcher.step,
             )
             async with aclosing(finished):

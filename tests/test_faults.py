@@ -92,8 +92,8 @@ def _on_a_disk(script: str, place: Path) -> subprocess.CompletedProcess[str]:
 
 def test_a_full_disk_stops_the_run_in_one_line_and_keeps_what_is_finished(tmp_path):
     finished = _on_a_disk(
-        'mount -t tmpfs -o size=12m tmpfs "$0" && cd "$0" && '
-        '"$1" run --policy random --episodes 2000 --width 2; code=$?; '
+        'mount -t tmpfs -o size=6m tmpfs "$0" && cd "$0" && '
+        '"$1" run --policy random --episodes 2000 --width 2 --steps 5; code=$?; '
         '"$1" episodes list --limit 5000 --json; exit $code',
         tmp_path,
     )

@@ -36,6 +36,7 @@ def _saved_since(moment, home):
 def test_ten_kills_lose_no_episode_and_repeat_none(tmp_path):
     rng = Random(4)
     args = ["run", "--episodes", str(EPISODES), "--policy", "random", "--width", "2"]
+    args += ["--steps", "100"]  # long enough that ten sittings do not finish it
     for _ in range(KILLS):
         killed = _killed_while_playing(args, tmp_path, rng)
         assert killed, "the run was over before its tenth kill: it measures nothing"
