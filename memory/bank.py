@@ -328,7 +328,7 @@ class Bank:
             told = projection.contents(connection)
             connection.rollback()
         return tuple(
-            f"table {name!r} differs from the journal; run `apprentice memory rebuild`"
+            f"table {name!r} differs from the journal; rebuild the bank from it"
             for name in found
             if found[name] != told[name]
         )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Float,
@@ -83,9 +84,16 @@ def _affordable(connection: Connection, terms: Sequence[str]) -> str:
 
 def _count(connection: Connection, wanted: str) -> int:
     """Return how many items match, counting no further than one above what can be ranked."""
-    some = select(WORDS.c.rowid).where(_matches(wanted)).limit(RANKED + 1).subquery()
-    return connection.scalar(select(func.count()).select_from(some)) or 0
+    return connection.scalar(_COUNT, {"wanted": wanted, "most": RANKED + 1}) or 0
 
 
-def _matches(wanted: str) -> ColumnElement[bool]:
+def _matches(wanted: str | BindParameter[str]) -> ColumnElement[bool]:
     return WORDS.c.words.op("MATCH", is_comparison=True)(wanted)
+
+
+_COUNT = select(func.count()).select_from(
+    select(WORDS.c.rowid)
+    .where(_matches(bindparam("wanted", type_=Text)))
+    .limit(bindparam("most", type_=Integer))
+    .subquery()
+)

@@ -8,7 +8,7 @@ from pathlib import Path
 from environments.anchor import Anchor
 from environments.episode import Ending
 from memory.bank import Bank
-from memory.items import Citation, Critique, Demonstration, Lesson, Move, Skill, Source
+from memory.items import Citation, Critique, Demonstration, Lesson, Move, Recalled, Skill, Source
 from store_worker import MORNING, an_episode
 
 
@@ -73,6 +73,14 @@ def a_critique(episode="e1", *others, **changes):
         citations=(Citation(step=0, quote="The fridge 1 is closed."),),
         source=a_source(episode, *others),
     )
+    return replace(plain, **changes)
+
+
+def a_recall(item, episode="e1", **changes):
+    plain = Recalled(
+        item=item.id, version=item.version, episode=episode, run="r1", shown=True,
+        propensity=0.9, at=MORNING,
+    )  # fmt: skip
     return replace(plain, **changes)
 
 
