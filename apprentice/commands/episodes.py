@@ -4,15 +4,16 @@ import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
 from rich.padding import Padding
 from rich.text import Text
 
-from apprentice.build import make_environment, make_store
+from apprentice.build import make_bank, make_environment, make_store
 from apprentice.config import Config, thaw
-from apprentice.terminal import ending, inert, out, say_json, table, tell
+from apprentice.terminal import SHORT_ID, ending, inert, out, say_json, table, tell
 from environments.environment import Environment
 from environments.episode import Episode
 from environments.errors import UserError
@@ -21,9 +22,6 @@ from memory.records import EpisodeRow
 from memory.store import Filters, Store
 
 EXIT_DIFFERS = 1
-
-SHORT_ID = 8
-"""Characters of an id in a listing; every command takes a beginning that only one id has."""
 
 
 class ExportError(UserError, OSError):
@@ -105,6 +103,28 @@ def export(config: Config, filters: Filters, file: Path | None, *, as_json: bool
         say_json({"episodes": written, "file": str(file)})
     elif file:
         out().print(Text(f"{written} episodes written to {file}"))
+
+
+def forget(config: Config, episode_id: str, why: str | None, *, as_json: bool) -> None:
+    """Say what was derived from an episode, and unless `why` is None remove it all."""
+    with make_store(config) as store:
+        episode = store.get(episode_id).id
+    with make_bank(config) as bank:
+        plan = bank.would_forget(episode)
+        if why is not None:
+            plan = bank.forget(episode, why, datetime.now(UTC))
+    kept = [each.id for each in (*plan.critiques, *plan.items)]
+    if as_json:
+        told = {"episode": episode, "removed": plan.removed, "kept_without_it": kept}
+        say_json({**told, "done": why is not None})
+        return
+    console = out()
+    done = (
+        "is forgotten" if why is not None else "would be forgotten (nothing is done without --yes)"
+    )
+    console.print(Text(f"episode {episode} {done}"))
+    console.print(Text(f"removed with it: {', '.join(plan.removed) or 'nothing'}"))
+    console.print(Text(f"kept, without it: {', '.join(kept) or 'nothing'}"))
 
 
 @contextmanager

@@ -1,0 +1,94 @@
+"""`apprentice episodes ...`: the flags."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from apprentice.flags import File, Home, Json, Kind, Limit, settings
+from environments.episode import Ending, Split
+
+if TYPE_CHECKING:
+    from memory.store import Filters
+
+app = typer.Typer(help="Look at what happened.", no_args_is_help=True)
+
+RunId = Annotated[str | None, typer.Option("--run", help="Only episodes of this run.")]
+EndingFilter = Annotated[Ending | None, typer.Option(help="Only episodes that ended so.")]
+SplitFilter = Annotated[Split | None, typer.Option(help="Only tasks of this split.")]
+EpisodeId = Annotated[str, typer.Argument(help="An id, or its beginning.")]
+
+
+@app.command("list")
+def list_episodes(
+    run: RunId = None,
+    ending: EndingFilter = None,
+    split: SplitFilter = None,
+    kind: Kind = None,
+    limit: Limit = 20,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """List the newest episodes."""
+    from apprentice.commands.episodes import list_episodes as show_list
+
+    filters = _filters(run, ending, split, kind)
+    show_list(settings(home, config), filters, limit, as_json=json)
+
+
+@app.command()
+def show(episode: EpisodeId, home: Home = None, config: File = None, json: Json = False) -> None:
+    """Read one episode."""
+    from apprentice.commands.episodes import show as show_one
+
+    show_one(settings(home, config), episode, as_json=json)
+
+
+@app.command()
+def replay(episode: EpisodeId, home: Home = None, config: File = None, json: Json = False) -> None:
+    """Act an episode again and compare what is seen."""
+    from apprentice.commands.episodes import EXIT_DIFFERS
+    from apprentice.commands.episodes import replay as act_again
+
+    if not act_again(settings(home, config), episode, as_json=json):
+        raise typer.Exit(EXIT_DIFFERS)
+
+
+@app.command()
+def export(
+    to: Annotated[Path | None, typer.Option(help="The file to write [standard output].")] = None,
+    run: RunId = None,
+    ending: EndingFilter = None,
+    split: SplitFilter = None,
+    kind: Kind = None,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """Write episodes as JSON lines, oldest first."""
+    from apprentice.commands.episodes import export as write
+
+    filters = _filters(run, ending, split, kind)
+    write(settings(home, config), filters, to, as_json=json)
+
+
+@app.command()
+def forget(
+    episode: EpisodeId,
+    why: Annotated[str, typer.Option(help="Why it has to go; kept in the journal.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; else only say what would go.")] = False,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """Remove an episode and its words from all that was derived from it."""
+    from apprentice.commands.episodes import forget as remove
+
+    remove(settings(home, config), episode, why if yes else None, as_json=json)
+
+
+def _filters(
+    run: str | None, ending: Ending | None, split: Split | None, kind: str | None
+) -> "Filters":
+    return {"run": run, "ending": ending, "split": split, "kind": kind}

@@ -1,0 +1,185 @@
+"""`apprentice skills`: look into what was learned, judge it, carry it elsewhere."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from difflib import unified_diff
+from pathlib import Path
+
+from rich.text import Text
+
+from apprentice.build import make_bank, make_store
+from apprentice.config import Config
+from apprentice.terminal import SHORT_ID, inert, out, say_json, table
+from environments.errors import UserError
+from memory import skill_md
+from memory.bank import Bank, ItemFilters
+from memory.credit import Credit, credit
+from memory.items import Demonstration, Item, Lesson, Standing, text_of
+from memory.lineage import Trace
+from memory.lineage import why as trace
+
+BY = "user"
+"""Who did it, in the journal."""
+
+COLORS = {"-": "red", "+": "green", "@": "cyan"}
+
+
+class FolderError(UserError, OSError):
+    """A directory to write to or read from is not usable."""
+
+
+def list_items(config: Config, filters: ItemFilters, limit: int, *, as_json: bool) -> None:
+    """Print the newest matching items, one line each."""
+    with make_bank(config) as bank:
+        items = bank.items(**filters)[-limit:][::-1]
+        _print_items(bank, items, as_json=as_json)
+
+
+def search(config: Config, words: str, filters: ItemFilters, limit: int, *, as_json: bool) -> None:
+    """Print the items that fit the words best."""
+    with make_bank(config) as bank:
+        found = [id for id, _ in bank.search_text(words, limit, **filters)]
+        items = {item.id: item for item in bank.some(found)}
+        _print_items(bank, [items[id] for id in found], as_json=as_json)
+
+
+def show(config: Config, item_id: str, *, as_json: bool) -> None:
+    """Print one item whole, and what it did so far."""
+    with make_bank(config) as bank:
+        item = bank.get(item_id)
+        earned = credit(item.id, bank.uses(item.id))
+    if as_json:
+        say_json({**_plain(item), "credit": asdict(earned)})
+        return
+    console = out()
+    console.print(Text(f"{item.id} version {item.version}, {item.standing}"))
+    console.print(Text(_credit(earned), style="dim"))
+    console.print(Text(inert(skill_md.export(item)["SKILL.md"])))
+
+
+def why(config: Config, item_id: str, *, as_json: bool) -> None:
+    """Print the tree from an item down to the steps it rests on."""
+    with make_bank(config) as bank, make_store(config) as store:
+        found = trace(bank, store, item_id)
+    if as_json:
+        say_json(_tree(found))
+    else:
+        out().print(Text(inert(str(found))))
+
+
+def diff(config: Config, item_id: str, old: int | None, new: int | None, *, as_json: bool) -> None:
+    """Print what changed from one version of an item to another."""
+    with make_bank(config) as bank:
+        newer = bank.get(item_id, new)
+        older = bank.get(item_id, old or max(1, newer.version - 1))
+    lines = list(_changes(older, newer))
+    if as_json:
+        say_json({"id": item_id, "old": older.version, "new": newer.version, "diff": lines})
+        return
+    console = out()
+    for line in lines or [f"{item_id}: versions {older.version} and {newer.version} are the same"]:
+        console.print(Text(inert(line), style=COLORS.get(line[:1], "")))
+
+
+def move(config: Config, item_id: str, to: Standing, why: str, *, as_json: bool) -> None:
+    """Change the standing of an item by a person's judgment."""
+    with make_bank(config) as bank:
+        item = bank.set_standing(item_id, to, why, datetime.now(UTC), by=BY)
+    if as_json:
+        say_json({"id": item.id, "standing": item.standing})
+    else:
+        out().print(Text(f"{item.id} is {item.standing}"))
+
+
+def export(config: Config, folder: Path, filters: ItemFilters, *, as_json: bool) -> None:
+    """Write the matching items as SKILL.md directories."""
+    with make_bank(config) as bank:
+        items = bank.items(**filters)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        written = [skill_md.write(item, folder) for item in items]
+    except OSError as error:
+        raise FolderError(
+            f"cannot write {str(folder)!r}: {error.strerror}; choose another"
+        ) from None
+    _say_count(len(written), "written to", folder, as_json=as_json)
+
+
+def import_items(config: Config, folder: Path, *, as_json: bool) -> None:
+    """Read SKILL.md directories back; each becomes a candidate that has to prove itself here."""
+    if not folder.is_dir():
+        raise FolderError(f"no directory {str(folder)!r}; name one that `skills export` wrote")
+    homes = sorted(file.parent for file in folder.glob("*/SKILL.md"))
+    with make_bank(config) as bank:
+        read = [skill_md.read(home) for home in homes]
+        known = {item.id for item in bank.some({item.id for item in read})}
+        added = bank.add_all(
+            (replace(item, id="") for item in read if item.id not in known), by=BY, why="import"
+        )
+    _say_count(len(added), f"of {len(read)} read from", folder, as_json=as_json)
+
+
+def _print_items(bank: Bank, items: list[Item], *, as_json: bool) -> None:
+    if as_json:
+        say_json([_plain(item) for item in items])
+        return
+    headings = ("id", "version", "standing", "type", "kind", "uses", "uplift", "words")
+    out().print(table(headings, (_cells(item, _earned(bank, item)) for item in items)))
+
+
+def _earned(bank: Bank, item: Item) -> Credit:
+    return credit(item.id, bank.uses(item.id))
+
+
+def _cells(item: Item, earned: Credit) -> tuple[object, ...]:
+    uplift = earned.uplift
+    measured = f"{uplift.estimate:+.2f} ({uplift.interval.low:+.2f} to {uplift.interval.high:+.2f})"
+    return (
+        item.id[:SHORT_ID] if len(item.id) > 2 * SHORT_ID else item.id,
+        item.version,
+        item.standing,
+        type(item).__name__.lower(),
+        item.kind or "general",
+        earned.uses,
+        measured if earned.uses else "",
+        _headline(item),
+    )
+
+
+def _headline(item: Item) -> str:
+    if isinstance(item, Lesson):
+        return item.instead
+    return item.goal if isinstance(item, Demonstration) else item.name
+
+
+def _credit(earned: Credit) -> str:
+    if not earned.uses:
+        return "not recalled yet"
+    uplift = earned.uplift
+    return (
+        f"recalled {earned.uses} times; uplift {uplift.estimate:+.2f}, 95 % interval "
+        f"{uplift.interval.low:+.2f} to {uplift.interval.high:+.2f}; "
+        f"helpful {earned.helpful}, harmful {earned.harmful}"
+    )
+
+
+def _plain(item: Item) -> dict[str, object]:
+    return {"type": type(item).__name__.lower(), "text": text_of(item), **asdict(item)}
+
+
+def _tree(found: Trace) -> dict[str, object]:
+    return {"line": found.line, "grounds": [_tree(ground) for ground in found.grounds]}
+
+
+def _changes(older: Item, newer: Item) -> Iterator[str]:
+    before, after = (skill_md.export(item)["SKILL.md"].splitlines() for item in (older, newer))
+    was, now = (f"version {item.version}" for item in (older, newer))
+    return unified_diff(before, after, was, now, lineterm="")
+
+
+def _say_count(count: int, what: str, folder: Path, *, as_json: bool) -> None:
+    if as_json:
+        say_json({"items": count, "folder": str(folder)})
+    else:
+        out().print(Text(f"{count} items {what} {folder}"))
