@@ -108,7 +108,13 @@ class Index:
     def embedded(cls, truth: Truth, which: Which, folder: Path, me: Owner) -> Self:
         """Return the index in a folder if nobody owns it, else an exact search over SQL."""
         claim = Claim.stake(folder, me)
-        return cls(truth, which, None if claim is None else Chroma.in_folder(folder, claim, which))
+        if claim is None:
+            return cls(truth, which, None)
+        try:
+            return cls(truth, which, Chroma.in_folder(folder, claim, which))
+        except BaseException:
+            claim.release()
+            raise
 
     @classmethod
     def served(cls, truth: Truth, which: Which, host: str, port: int) -> Self:
@@ -196,23 +202,21 @@ class Chroma:
         self._which = which
         self._claim = claim  # None: a server owns the files
         self._vectors = self._collection()
+        self._vectors.get(limit=1)  # a damaged graph is noticed when something is read
 
     @classmethod
     def in_folder(cls, folder: Path, claim: Claim, which: Which) -> Self:
         """Return the collection in a folder that is claimed; what cannot be opened is made anew."""
-        from chromadb import PersistentClient
         from chromadb.api.shared_system_client import SharedSystemClient
         from chromadb.errors import ChromaError
 
         path = folder / FOLDER
         try:
-            client = PersistentClient(path, _settings())
-            return cls(cast("Client", client), which, claim)
+            return cls(_opened(path), which, claim)
         except ChromaError:
             SharedSystemClient.clear_system_cache()  # it keeps what it failed to open
             shutil.rmtree(path)
-            client = PersistentClient(path, _settings())
-            return cls(cast("Client", client), which, claim)
+            return cls(_opened(path), which, claim)
 
     @classmethod
     def at(cls, host: str, port: int, which: Which) -> Self:
@@ -284,6 +288,12 @@ class Chroma:
             metadata={"model": self._which.model},
             embedding_function=None,  # the default one downloads a model
         )
+
+
+def _opened(path: Path) -> "Client":
+    from chromadb import PersistentClient
+
+    return cast("Client", PersistentClient(path, _settings()))
 
 
 def _settings() -> "Settings":

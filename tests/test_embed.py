@@ -35,6 +35,13 @@ def test_a_text_becomes_one_unit_vector(embedder):
     assert np.linalg.norm(vector_ND, axis=1) == pytest.approx([1.0, 1.0], abs=1e-5)
 
 
+def test_half_the_digits_turn_a_vector_by_a_few_degrees_only(embedder):
+    texts = ["cool a mug", "the task is to find a lamp", "open the fridge first"]
+    coarse_ND = Embedder(dtype="bfloat16").items(texts)
+    assert np.linalg.norm(coarse_ND, axis=1) == pytest.approx(np.ones(3), abs=1e-5)
+    assert ((coarse_ND * embedder.items(texts)).sum(axis=1) > 0.99).all()
+
+
 def test_texts_that_mean_alike_lie_nearer_than_texts_that_look_alike(embedder):
     chilled, heated, away = embedder.items(
         ["put the chilled cup on the table", "warm an egg in the microwave", "prove a theorem"]
@@ -53,6 +60,7 @@ def test_a_batch_gives_the_vectors_of_its_texts_alone(embedder):
 def test_the_name_says_which_release_of_the_default_model_made_a_vector():
     assert Embedder().name == f"{DEFAULT}@0.1.0"
     assert Embedder("some/folder").name == "some/folder"
+    assert Embedder(dtype="bfloat16").name == f"{DEFAULT}@0.1.0 bfloat16"
 
 
 def test_a_model_may_be_a_folder(embedder):

@@ -152,11 +152,15 @@ def test_deleting_the_index_loses_nothing(bank, folder):
     assert set(before) == {lesson.id for lesson in lessons}
 
 
-def test_an_index_that_cannot_be_read_is_made_again(bank, folder):
-    lessons = fill(bank, "a", 5)
+@pytest.mark.parametrize("damaged", ["chroma.sqlite3", "*/*.bin"])
+def test_a_damaged_index_is_made_again(bank, folder, damaged):
+    lessons = fill(bank, "a", 1200, at_once=400)  # enough for Chroma to write its graph
     with Index.embedded(bank, ALL, folder, me()):
         pass
-    (folder / "chroma" / "chroma.sqlite3").write_bytes(b"not a database" * 1000)
+    files = list((folder / "chroma").glob(damaged))
+    assert files
+    for file in files:
+        file.write_bytes(b"not what it was")
     with Index.embedded(bank, ALL, folder, me()) as index:
         assert nearest(index, "a 3") == [lessons[3].id]
         assert index.check().good
