@@ -14,7 +14,7 @@ from apprentice.terminal import SHORT_ID, inert, out, say_json, table
 from environments.errors import UserError
 from memory import skill_md
 from memory.bank import Bank, ItemFilters
-from memory.credit import Credit, credit
+from memory.credit import Credit, Uplift, credit
 from memory.items import Demonstration, Item, Lesson, Standing, text_of
 from memory.lineage import Trace
 from memory.lineage import why as trace
@@ -133,8 +133,6 @@ def _earned(bank: Bank, item: Item) -> Credit:
 
 
 def _cells(item: Item, earned: Credit) -> tuple[object, ...]:
-    uplift = earned.uplift
-    measured = f"{uplift.estimate:+.2f} ({uplift.interval.low:+.2f} to {uplift.interval.high:+.2f})"
     return (
         item.id[:SHORT_ID] if len(item.id) > 2 * SHORT_ID else item.id,
         item.version,
@@ -142,7 +140,7 @@ def _cells(item: Item, earned: Credit) -> tuple[object, ...]:
         type(item).__name__.lower(),
         item.kind or "general",
         earned.uses,
-        measured if earned.uses else "",
+        _measured(earned.uplift),
         _headline(item),
     )
 
@@ -156,12 +154,14 @@ def _headline(item: Item) -> str:
 def _credit(earned: Credit) -> str:
     if not earned.uses:
         return "not recalled yet"
-    uplift = earned.uplift
-    return (
-        f"recalled {earned.uses} times; uplift {uplift.estimate:+.2f}, 95 % interval "
-        f"{uplift.interval.low:+.2f} to {uplift.interval.high:+.2f}; "
-        f"helpful {earned.helpful}, harmful {earned.harmful}"
-    )
+    tags = f"helpful {earned.helpful}, harmful {earned.harmful}"
+    return f"recalled {earned.uses} times; uplift {_measured(earned.uplift)}; {tags}"
+
+
+def _measured(uplift: Uplift) -> str:
+    if uplift.estimate is None:
+        return "not measured yet"
+    return f"{uplift.estimate:+.2f} ({uplift.interval.low:+.2f} to {uplift.interval.high:+.2f})"
 
 
 def _plain(item: Item) -> dict[str, object]:
