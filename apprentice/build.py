@@ -5,8 +5,8 @@ Heavy libraries are imported by the function that needs them, so a command pays 
 
 import os
 import platform
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,12 +19,16 @@ from environments.registry import open_environment
 if TYPE_CHECKING:
     from agent.endpoint import Endpoint
     from agent.policy import Policy
+    from apprentice.remember import Reminder
     from apprentice.runs import Rig
     from memory.bank import Bank
     from memory.index import Index
     from memory.store import Store
 
 STORE = "apprentice.sqlite"
+
+BYTES_PER_TOKEN = 3
+"""English has about four; where the tokenizer is elsewhere, the guess is rather too many tokens."""
 
 NO_KEY = "EMPTY"
 """Sent where no key is set: local servers take any, and OpenAI's client insists on one."""
@@ -72,7 +76,7 @@ def make_index(config: Config, bank: "Bank", model: str) -> "Index":
     which = Which(model=model)
     if config.memory.chroma_host:
         return Index.served(bank, which, config.memory.chroma_host, config.memory.chroma_port)
-    me = Owner(pid=os.getpid(), host=platform.node(), since=datetime.now(UTC))
+    me = Owner(pid=os.getpid(), host=platform.node(), since=_now())
     return Index.embedded(bank, which, make_home(config) / "index", me)
 
 
@@ -143,16 +147,65 @@ def make_rig(config: Config) -> "Generator[Rig]":
     from agent.attempt import Limits
     from apprentice.runs import Rig
 
-    with make_store(config) as store:
+    with ExitStack() as open_things:
+        store = open_things.enter_context(make_store(config))
+        policy = make_policy(config)
         yield Rig(
             environment=make_environment(config),
-            policy=make_policy(config),
+            policy=policy,
             store=store,
             limits=Limits(**config.limits.model_dump()),
             width=config.policy.width,
             checkpoints=make_home(config),
-            clock=lambda: datetime.now(UTC),
+            clock=_now,
+            reminder=_reminder(config, policy, open_things),
         )
+
+
+def _reminder(config: Config, policy: "Policy", open_things: ExitStack) -> "Reminder | None":
+    if config.memory.recall == "off":
+        return None
+    from apprentice.remember import Reminder
+    from memory.briefing import RENDERINGS
+    from memory.candidates import Shelf
+    from memory.embed import Embedder, embed_missing
+    from memory.recall import Space, Taste
+
+    bank = open_things.enter_context(make_bank(config))
+
+    def open_shelf() -> Shelf:
+        embedder = Embedder(config.memory.embedder)
+        embed_missing(bank, embedder)
+        index = open_things.enter_context(make_index(config, bank, embedder.name))
+        return Shelf(bank=bank, index=index, embedder=embedder, environment=config.environment.name)
+
+    by_size = "large" if config.policy.use.startswith("openai:") else "small"
+    words = by_size if config.memory.words == "auto" else config.memory.words
+    return Reminder(
+        bank=bank,
+        open_shelf=open_shelf,
+        strategy=config.memory.recall,
+        taste=Taste(floor=config.memory.floor),
+        space=Space(
+            render=RENDERINGS[words],
+            count_tokens=_counter(policy),
+            budget=config.memory.budget,
+        ),
+        share_left_out=config.memory.left_out,
+        clock=_now,
+    )
+
+
+def _counter(policy: "Policy") -> Callable[[str], int]:
+    """Return how many tokens a text is: exactly for a policy that can tell, else a safe guess."""
+    renderer = getattr(policy, "renderer", None)
+    if renderer is None:
+        return lambda text: -(-len(text.encode()) // BYTES_PER_TOKEN)
+    return lambda text: len(renderer.action(text))
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 @contextmanager

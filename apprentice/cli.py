@@ -79,6 +79,9 @@ def run(
     steps: Steps = None,
     width: Width = None,
     seed: Seed = None,
+    memory: Annotated[
+        str | None, typer.Option(help="off, worth, template or embedding [worth].")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
     run_id: Annotated[str | None, typer.Argument(help="Which run to resume [the latest].")] = None,
     home: Home = None,
@@ -91,6 +94,7 @@ def run(
 
     rest = _acting(seed, use=policy, temperature=temperature, width=width)
     rest |= {"environment": {"name": env, "games": games}, "limits": {"steps": steps}}
+    rest["memory"] = {"recall": memory}
     if resume or run_id:
         go_on(settings(home, config, rest), run_id, as_json=json)
     else:

