@@ -138,6 +138,7 @@ class LocalPolicy:
         """Stop the model's thread, after the tick it is in."""
         if self._driver is not None:
             self._driver.cancel()
+            self._driver = None  # its frame holds this policy, and so the weights
         self._thread.shutdown(wait=True)
 
     def pull(self) -> None:

@@ -15,6 +15,8 @@ heads, G query heads per key/value head, S cache positions, D head size, E hidde
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -66,12 +68,8 @@ class Lanes:
         self._model = model
         self.pull()
         shape = self._weights.shape
-        self._keys = torch.zeros(
-            (shape.layers, lanes, self.length, shape.kv_heads, shape.size),
-            dtype=model.dtype,
-            device=model.device,
-        )
-        self._values = torch.zeros_like(self._keys)
+        sizes = (shape.layers, lanes, self.length, shape.kv_heads, shape.size)
+        self._keys, self._values = _zeros(sizes, model), _zeros(sizes, model)
         self._cos_SD, self._sin_SD = _rotations(model, self.length)
 
     def pull(self) -> None:
@@ -195,6 +193,16 @@ class Lanes:
     def _norm(self, x: Tensor, weight: Tensor) -> Tensor:
         # Rounded before the weight, as transformers does: else bfloat16 drifts from training.
         return functional.rms_norm(x, x.shape[-1:], None, self._weights.shape.eps) * weight
+
+
+def _zeros(sizes: tuple[int, ...], like: PreTrainedModel) -> Tensor:
+    """Return zeros which on a CPU take memory only where they are written."""
+    if like.device.type != "cpu":
+        return torch.zeros(sizes, dtype=like.dtype, device=like.device)
+    pages = mmap.mmap(-1, math.prod(sizes) * like.dtype.itemsize)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):  # Linux: one token would take 2 MB in each layer
+        pages.madvise(mmap.MADV_NOHUGEPAGE)
+    return torch.frombuffer(pages, dtype=like.dtype).view(sizes)
 
 
 def _rotations(model: PreTrainedModel, length: int) -> tuple[Tensor, Tensor]:
