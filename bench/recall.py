@@ -24,7 +24,7 @@ from environments.anchor import Anchor
 from environments.episode import Completion, Ending, Episode, Split, Step, Task
 from memory.bank import Bank
 from memory.briefing import small
-from memory.candidates import Shelf
+from memory.candidates import NEAR, WORDED, Shelf
 from memory.claim import Owner
 from memory.embed import Embedder, embed_missing
 from memory.exact import Floats
@@ -33,9 +33,9 @@ from memory.items import Lesson, Source, Standing
 from memory.recall import Candidate, Lot, Space, Taste, recall
 from memory.store import Store
 
-ITEMS, QUICK_ITEMS = 100_000, 4_000
-EMBEDDED, QUICK_EMBEDDED = 4_000, 600
-QUERIES, QUICK_QUERIES = 200, 60
+ITEMS, QUICK_ITEMS = 100_000, 2_000
+EMBEDDED, QUICK_EMBEDDED = 4_000, 400
+QUERIES, QUICK_QUERIES = 200, 30
 AT = 10
 """recall@10: how many of the ten nearest an index finds."""
 
@@ -198,8 +198,8 @@ def compared(asked: Mapping[str, Floats], chroma: Index, exact: Index) -> dict[s
     )
     return {
         "recall_at_10": hits / AT / len(asked),
-        "search_chroma_p50_ms": p50_ms(lambda query_D: chroma.find(query_D, 64), asked.values()),
-        "search_exact_p50_ms": p50_ms(lambda query_D: exact.find(query_D, 64), asked.values()),
+        "search_chroma_p50_ms": p50_ms(lambda query_D: chroma.find(query_D, NEAR), asked.values()),
+        "search_exact_p50_ms": p50_ms(lambda query_D: exact.find(query_D, NEAR), asked.values()),
     }
 
 
@@ -209,7 +209,9 @@ def recalled(
     """Return what it takes from a task to its briefing, with and without the embedding."""
     figures: dict[str, Figure] = {
         "words_p50_ms": p50_ms(
-            lambda text: bank.search_text(text, 32, standing=Standing.ACTIVE, environment=WORLD),
+            lambda text: bank.search_text(
+                text, WORDED, standing=Standing.ACTIVE, environment=WORLD
+            ),
             asked,
         )
     }

@@ -11,10 +11,10 @@ from memory.exact import Floats, Neighbor
 from memory.items import Item, Standing
 from memory.recall import Candidate
 
-NEAR = 64
-"""Neighbors by meaning that are looked at: ten times what a briefing shows."""
+NEAR = 48
+"""Neighbors by meaning that are looked at: eight times what a briefing shows."""
 
-WORDED = 32
+WORDED = 24
 """Items that share the most telling words. Fewer: most of them are among the neighbors."""
 
 

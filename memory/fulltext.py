@@ -28,7 +28,7 @@ from memory.schema import ITEM
 TERMS = 32
 """Different words of a query that are looked for, the first ones, which name the goal."""
 
-RANKED = 2_000
+RANKED = 1_000
 """Items whose score is worked out, at 1.5 microseconds each. The rarest words that occur in no more
 than these together are looked for: the others weigh little in BM25, and cost the most."""
 
