@@ -120,7 +120,9 @@ def best_dtype(device: torch.device) -> torch.dtype:
 
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
-    fast = device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False)
+    # Where torch is too old to tell, float32 is slower but never wrong.
+    features = getattr(torch.cpu, "get_capabilities", dict)()
+    fast = device.type == "cpu" and features.get("avx512_bf16", False)
     return torch.bfloat16 if fast else torch.float32
 
 

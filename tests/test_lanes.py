@@ -5,6 +5,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from distill.lanes import BLOCK, Feed, Lanes
+from distill.models import best_dtype
 from distill.weights import is_llama_like
 from tiny_models import a_model
 
@@ -27,7 +28,7 @@ KINDS = {
 
 
 FAST_BFLOAT16 = pytest.mark.skipif(
-    not torch.cpu.get_capabilities().get("avx512_bf16"),
+    best_dtype(torch.device("cpu")) is not torch.bfloat16,
     reason="the last bit is a property of the kernels, measured for AVX-512 BF16",
 )
 
