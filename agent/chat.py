@@ -5,26 +5,20 @@ is recorded is the transcript as everyone else knows it.
 """
 
 import asyncio
-import json
 from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
-from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
-
-from agent.endpoint import Endpoint, EndpointError, ReplyError, first_fault
+from agent.endpoint import Endpoint, EndpointError, ReplyError
+from agent.structured import CORRECT, LONGEST_SHOWN, OverlongError, Reply, read_as, request_for
 from environments.episode import Completion
 from environments.transcript import Message, Turn
 
 CHOOSE = "Choose one of these actions and answer with it alone:\n{actions}"
-AS_JSON = "Answer with one JSON object that fits this schema, and nothing else:\n{schema}"
-CORRECT = "That does not fit: {fault}.\nAnswer again, with the JSON object alone."
 
 UNKNOWN_OPTION = (400, 422)
 """HTTP statuses by which servers refuse an option, such as a response format, that they lack."""
 
-Reply = TypeVar("Reply", bound=BaseModel)
 Chat = list[dict[str, str]]
 
 
@@ -88,20 +82,22 @@ class ChatPolicy:
             self._holds_schemas = False
             return None
         try:
-            return _read(answer.text, form)
+            return read_as(answer.text, form)
         except ReplyError:
             return None  # the server knew the option and did nothing about it
 
     async def _in_words(self, chat: Chat, form: type[Reply], seed: int) -> Reply:
-        chat = _adding(chat, AS_JSON.format(schema=json.dumps(form.model_json_schema())))
+        chat = _adding(chat, request_for(form))
         answer = await self._client.write(chat, seed)
         try:
-            return _read(answer.text, form)
+            return read_as(answer.text, form)
+        except OverlongError:
+            raise  # it would repeat itself
         except ReplyError as error:
             fault = CORRECT.format(fault=error)
-        wrong = {"role": "assistant", "content": answer.text}
+        wrong = {"role": "assistant", "content": answer.text[:LONGEST_SHOWN]}
         answer = await self._client.write([*chat, wrong, {"role": "user", "content": fault}], seed)
-        return _read(answer.text, form)
+        return read_as(answer.text, form)
 
 
 def reach(endpoint: Endpoint) -> str:
@@ -143,14 +139,3 @@ def _adding(chat: Chat, request: str) -> Chat:
 
 def _numbered(actions: Sequence[str]) -> str:
     return "\n".join(f"{place}. {action}" for place, action in enumerate(actions, 1))
-
-
-def _read(text: str, form: type[Reply]) -> Reply:
-    bare = text[text.find("{") : text.rfind("}") + 1]  # models wrap JSON in prose and fences
-    try:
-        return form.model_validate_json(bare)
-    except ValidationError as error:
-        raise ReplyError(
-            f"the model wrote no {form.__name__} ({first_fault(error)}); take one that follows "
-            "a JSON schema, or allow longer completions"
-        ) from error

@@ -4,6 +4,7 @@ The openai client does the waiting and the retrying (lost connections, 408, 409,
 honors Retry-After). Its many exceptions end here, as sentences that say which knob to turn.
 """
 
+import re
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
@@ -18,6 +19,9 @@ SAID_LENGTH = 200
 
 SEEDS = 1 << 31
 """Some servers read a seed as a signed int32; to some the last unsigned one means: at random."""
+
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+"""Half a character beyond U+FFFF, as JSON spells it; alone it is no text and cannot be read."""
 
 _Form = TypeVar("_Form", bound=BaseModel)
 
@@ -83,7 +87,7 @@ class Client:
 
     async def _read(self, sent: Awaitable["_Answered"], form: type[_Form]) -> _Form:
         try:
-            return form.model_validate_json((await sent).content)
+            return _parsed((await sent).content, form)
         except openai.OpenAIError as error:
             raise _endpoint_error(error, self._endpoint) from error
         except ValidationError as error:
@@ -153,6 +157,20 @@ class _Model(BaseModel):
 
 class _Listing(BaseModel):
     data: tuple[_Model, ...]
+
+
+def _parsed(content: bytes, form: type[_Form]) -> _Form:
+    """Return the reply; a model can write half a surrogate pair, for which no server is to blame.
+
+    Raises:
+        ValidationError: it is no such reply.
+    """
+    try:
+        return form.model_validate_json(content)
+    except ValidationError:
+        if not SURROGATE.search(content):
+            raise
+        return form.model_validate_json(SURROGATE.sub(rb"\\ufffd", content))
 
 
 def _endpoint_error(error: openai.OpenAIError, endpoint: Endpoint) -> EndpointError:

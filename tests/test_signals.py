@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from distill.signals.belief import log_belief, oscillation, shaped, shift
-from distill.signals.feedback import majority, nearest_hint, nearest_hint_by_token, overlap
+from distill.signals.feedback import nearest_hint, nearest_hint_by_token, overlap
 from distill.signals.pairwise import (
     consistency,
     copeland,
@@ -14,6 +14,7 @@ from distill.signals.pairwise import (
     position_bias,
     tally,
 )
+from memory.votes import majority
 from tensor_builders import FLOAT, randn
 
 

@@ -1,29 +1,12 @@
 """What the reaction to a turn says of it: whether it was right, and how to mend it.
 
 OpenClaw-RL (arXiv:2603.10165, read from its code; the choice among hints from the README of its
-second version). Votes and hints are asked for elsewhere; this only counts and chooses.
+second version). Hints are asked for elsewhere; this only chooses.
 
 Shape suffixes: H hints, N positions of the response, K top tokens.
 """
 
-from collections import Counter
-from collections.abc import Sequence
-
 from torch import Tensor
-
-
-def majority(votes: Sequence[int | None]) -> int:
-    """Return the vote (1 good, -1 bad, 0 neither) that most judges gave.
-
-    An unreadable vote (None) is ignored; a tie for the first place, or no vote at all, is 0.
-
-    >>> majority([1, 1, -1]), majority([1, -1]), majority([-1, None, -1]), majority([None])
-    (1, 0, -1, 0)
-    """
-    ranked = Counter(vote for vote in votes if vote is not None).most_common(2)
-    if not ranked or (len(ranked) > 1 and ranked[0][1] == ranked[1][1]):
-        return 0
-    return ranked[0][0]
 
 
 def overlap(policy_ids_NK: Tensor, hinted_ids_HNK: Tensor) -> Tensor:
