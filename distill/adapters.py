@@ -1,0 +1,230 @@
+"""Trained weights as folders: who made them from what, which one acts, and the way back.
+
+A LoRA is kept in PEFT's format. Fully trained weights are kept as a whole transformers model: their
+difference from the base has full rank, and cutting it to a LoRA would promote a policy that no gate
+examined. Either is an adapter here: a folder with weights, tokenizer, chat template and lineage.
+
+Folders are written once and never changed. What acts is one small file that is replaced whole.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from safetensors.torch import load_file, save_file
+
+from distill.models import load_model, load_tokenizer
+from distill.student import Lora, Student, Trained, add_lora
+from distill.weights import dense
+from environments.errors import UnknownNameError, UserError
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+LINEAGE, POINTER = "lineage.json", "current.json"
+LORA_CONFIG, LORA_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+PEFT_PREFIX = "base_model.model."
+PACKAGES = ("torch", "transformers", "peft", "safetensors")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """Where an adapter comes from."""
+
+    name: str
+    base: str  # the model it was made from: a name that `distill.models.resolve` knows
+    parent: str | None  # the adapter it goes on from; None: the base itself
+    trained: Trained
+    objective: str  # a preset's name
+    episodes: tuple[str, ...]  # ids, demonstrations included
+    seed: int
+    made: datetime
+    versions: Mapping[str, str] = field(
+        default_factory=lambda: {name: version(name) for name in PACKAGES}
+    )
+
+
+class AdapterExistsError(UserError, FileExistsError):
+    """A name that is taken."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"an adapter {name!r} exists and is never changed; choose another name")
+
+
+class NoWayBackError(UserError, LookupError):
+    """Nothing was promoted before."""
+
+    def __init__(self) -> None:
+        super().__init__("no adapter acts, so there is none to roll back; promote one first")
+
+
+class Adapters:
+    """The adapters in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def names(self) -> tuple[str, ...]:
+        """Return all of them, in order of name."""
+        return tuple(sorted(file.parent.name for file in self._folder.glob(f"*/{LINEAGE}")))
+
+    def path(self, name: str) -> Path:
+        """Return the folder of an adapter.
+
+        Raises:
+            UnknownNameError: there is none of this name.
+        """
+        known = self.names()
+        if name not in known:
+            raise UnknownNameError("adapter", name, known)
+        return self._folder / name
+
+    def lineage(self, name: str) -> Lineage:
+        """Return where an adapter comes from."""
+        told: Any = json.loads((self.path(name) / LINEAGE).read_text(encoding="utf-8"))
+        told["trained"] = Trained(told["trained"])
+        told["episodes"] = tuple(told["episodes"])
+        told["made"] = datetime.fromisoformat(told["made"])
+        return Lineage(**told)
+
+    def add(self, student: Student, tokenizer: PreTrainedTokenizerBase, lineage: Lineage) -> Path:
+        """Keep the student's weights as they are now; return where.
+
+        Raises:
+            AdapterExistsError: the name is taken.
+        """
+        target = self._folder / lineage.name
+        if target.exists():
+            raise AdapterExistsError(lineage.name)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".writing-") as scratch:
+            written = Path(scratch) / "adapter"
+            written.mkdir()
+            _write_weights(student, written, lineage.base)
+            tokenizer.save_pretrained(written)
+            told = asdict(lineage) | {"made": lineage.made.isoformat()}
+            (written / LINEAGE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+            written.rename(target)
+        return target
+
+    def current(self) -> str | None:
+        """Return the name of the adapter that acts; None: the base model does."""
+        history = self._history()
+        return history[-1] if history else None
+
+    def promote(self, name: str) -> None:
+        """Let an adapter act."""
+        self._point([*self._history(), self.path(name).name])
+
+    def roll_back(self) -> str | None:
+        """Let the adapter act that acted before; return its name, or None for the base.
+
+        Raises:
+            NoWayBackError: it is the base that acts.
+        """
+        history = self._history()
+        if not history:
+            raise NoWayBackError
+        self._point(history[:-1])
+        return self.current()
+
+    def blame(self, name: str) -> tuple[str, ...]:
+        """Return the ids of all episodes that an adapter learned from, its ancestors' first."""
+        lineage = self.lineage(name)
+        before = self.blame(lineage.parent) if lineage.parent is not None else ()
+        return tuple(dict.fromkeys((*before, *lineage.episodes)))
+
+    def _history(self) -> list[str]:
+        pointer = self._folder / POINTER
+        if not pointer.exists():
+            return []
+        return cast("list[str]", json.loads(pointer.read_text(encoding="utf-8"))["promoted"])
+
+    def _point(self, history: Sequence[str]) -> None:
+        pending = self._folder / f".{POINTER}"
+        pending.write_text(json.dumps({"promoted": list(history)}) + "\n", encoding="utf-8")
+        pending.replace(self._folder / POINTER)  # one rename: there is no moment in between
+
+
+def load_adapter(
+    folder: Path, base: Path, dtype: torch.dtype, device: torch.device
+) -> PreTrainedModel:
+    """Return the model of an adapter, ready to act or to be trained further."""
+    if not (folder / LORA_CONFIG).exists():
+        return load_model(folder, dtype, device)
+    config = json.loads((folder / LORA_CONFIG).read_text(encoding="utf-8"))
+    model = load_model(base, dtype, device)
+    add_lora(model, Lora(rank=config["r"], alpha=config["lora_alpha"]))
+    kept = load_file(folder / LORA_WEIGHTS)
+    named = {_unpeft(key): value for key, value in kept.items()}
+    for name, parameter in model.named_parameters():
+        if name in named:
+            parameter.data.copy_(named.pop(name))
+    if named:
+        raise ValueError(f"{len(named)} weights of {str(folder)!r} have no place in this model")
+    return model
+
+
+def export(folder: Path, base: Path, target: Path, dtype: torch.dtype) -> Path:
+    """Write an adapter as a whole model, for serving with anything that reads safetensors."""
+    import torch
+
+    model = load_adapter(folder, base, dtype, torch.device("cpu"))
+    if (folder / LORA_CONFIG).exists():
+        model = _merged(model)
+    target.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(target)
+    load_tokenizer(folder).save_pretrained(target)
+    shutil.copy2(folder / LINEAGE, target / LINEAGE)
+    return target
+
+
+def _write_weights(student: Student, folder: Path, base: str) -> None:
+    if student.trained is Trained.FULL:
+        student.model.save_pretrained(folder)
+        return
+    named = {_peft(name): weight.detach().contiguous() for name, weight in student.weights.items()}
+    save_file(named, folder / LORA_WEIGHTS, metadata={"format": "pt"})
+    config = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": base,
+        "r": student.lora.rank,
+        "lora_alpha": student.lora.alpha,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "target_modules": sorted({name.split(".lora_")[0].rpartition(".")[2] for name in named}),
+        "inference_mode": True,
+    }
+    (folder / LORA_CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def _peft(name: str) -> str:
+    """Return the name under which PEFT keeps a weight of its layers."""
+    return PEFT_PREFIX + name.replace(".default.", ".")
+
+
+def _unpeft(key: str) -> str:
+    return key.removeprefix(PEFT_PREFIX).replace(".weight", ".default.weight")
+
+
+def _merged(model: PreTrainedModel) -> PreTrainedModel:
+    """Return the model without LoRA layers, their weights folded in as acting folds them in."""
+    for name, module in list(model.named_modules()):
+        if not hasattr(module, "get_base_layer"):
+            continue
+        layer = cast("Any", module)
+        plain = layer.get_base_layer()
+        plain.weight.data.copy_(dense(layer))
+        parent, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(parent), attribute, plain)
+    return model

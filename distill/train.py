@@ -1,0 +1,236 @@
+"""The loop: work in, better weights out, watched, and stopped in time.
+
+Knows neither episodes nor environments: all that it is given is numbers already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import isfinite, nan
+from statistics import fmean
+from typing import TYPE_CHECKING, Protocol, cast
+
+import torch
+
+from distill.batch import Source
+from distill.collate import Work, fed
+from distill.divergence import k3
+from distill.objectives.objective import Objective
+from distill.rails import Rails, Vitals, alarm, canary_alarm
+from distill.student import OutOfMemoryError, Spoken, Student, Trained
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RATES = {Trained.FULL: 3e-5, Trained.LORA: 3e-4}
+"""Learning rates to begin with; ten times as much breaks either, a tenth learns too slowly."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How the optimizer moves."""
+
+    rate: float  # learning rate once warm, constant from there on
+    warmup: int = 5  # steps
+    decay: float = 0.0  # of weights: towards 0, which is not where the base model is
+    betas: tuple[float, float] = (0.9, 0.98)  # 0.999 would look back further than a run is long
+    clip: float = 1.0  # largest norm of a step's gradient
+    part_tokens: int = 4096  # computed at once: memory grows with it, the result does not change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """One step as it looks from outside."""
+
+    step: int  # from 1
+    of: int | None  # steps planned; None: nobody knows
+    vitals: Vitals
+    reward: float  # mean over the attempts; NaN without any
+    tokens_per_s: float
+    remaining_s: float | None  # at the pace so far
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    steps: int
+    tokens: int
+    alarm: str | None  # why it was stopped and the last good weights restored; None: it was not
+
+
+RAILS = Rails()
+
+Watch = Callable[[Progress], None]
+
+
+class ScalarWriter(Protocol):
+    """TensorBoard's `SummaryWriter`, or whatever takes numbers as it does."""
+
+    def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> object: ...
+
+
+class Training:
+    """A student with its optimizer, at some step: what a checkpoint keeps."""
+
+    def __init__(self, student: Student, pace: Pace) -> None:
+        self.student = student
+        self.pace = pace
+        self.step = 0
+        self.optimizer = torch.optim.AdamW(
+            student.weights.values(), lr=pace.rate, betas=pace.betas, weight_decay=pace.decay
+        )
+
+    def learn(self, work: Work, objective: Objective) -> Vitals:
+        """Take one step; none, if its gradient is not finite."""
+        loss, spoken = self._accumulate(work, objective)
+        norm = torch.nn.utils.clip_grad_norm_(self.student.weights.values(), self.pace.clip)
+        if torch.isfinite(norm):
+            self.step += 1
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.pace.rate * min(1.0, self.step / max(1, self.pace.warmup))
+            self.optimizer.step()
+            self.student.publish()
+        self.optimizer.zero_grad(set_to_none=True)
+        return _vitals(work, loss, float(norm), spoken)
+
+    def _accumulate(self, work: Work, objective: Objective) -> tuple[float, list[Spoken]]:
+        total, spoken = 0.0, list[Spoken]()
+        for part in work.parts(self.pace.part_tokens):
+            with _memory(part.tokens):
+                said = self.student.speak(part)
+                loss = objective(said.logprobs, part.batch)
+                if loss.requires_grad:  # else no row of this part counts in any term
+                    cast("Callable[[], None]", loss.backward)()
+            total += float(loss.detach())
+            spoken.append(said.detached())
+        return total, spoken
+
+
+def train(  # noqa: PLR0913 - all that a training needs, each by its name
+    training: Training,
+    works: Iterable[Work],
+    objective: Objective,
+    *,
+    clock: Callable[[], float],
+    of: int | None = None,
+    rails: Rails = RAILS,
+    canary: Callable[[], float] | None = None,
+    watch: Watch | None = None,
+) -> Outcome:
+    """Take a step for each work, until there is none or something goes wrong.
+
+    Args:
+        training: where it stands; it is moved.
+        works: one for each step.
+        objective: what to minimize.
+        clock: seconds, from any origin.
+        of: how many works there are, to foresee the end.
+        rails: when to stop and go back to the last good weights.
+        canary: the share of long mastered tasks that are still solved.
+        watch: told of every step.
+    """
+    guard = _Guard(training, rails, canary)
+    began, tokens, steps = clock(), 0, 0
+    for steps, work in enumerate(works, 1):
+        vitals = training.learn(work, objective)
+        tokens += work.tokens
+        reason = guard.reason(vitals, steps)
+        if watch is not None:
+            watch(_progress(work, vitals, (steps, of), (tokens, clock() - began)))
+        if reason is not None:
+            training.student.load(guard.good)
+            return Outcome(steps=steps, tokens=tokens, alarm=reason)
+    return Outcome(steps=steps, tokens=tokens, alarm=None)
+
+
+def scalars(writer: ScalarWriter) -> Watch:
+    """Return a watch that writes the curves where TensorBoard reads them."""
+
+    def write(progress: Progress) -> None:
+        vitals = progress.vitals
+        curves = {
+            "loss": vitals.loss,
+            "reward": progress.reward,
+            "entropy": vitals.entropy,
+            "kl": vitals.kl,
+            "gradient": vitals.gradient,
+            "length": vitals.length,
+            "tokens_per_s": progress.tokens_per_s,
+        }
+        for name, value in curves.items():
+            if isfinite(value):
+                writer.add_scalar(f"train/{name}", value, progress.step)
+
+    return write
+
+
+class _Guard:
+    """Remembers the last good weights and every step's vitals."""
+
+    def __init__(
+        self, training: Training, rails: Rails, canary: Callable[[], float] | None
+    ) -> None:
+        self._training, self._rails, self._canary = training, rails, canary
+        self._before = canary() if canary is not None else 1.0
+        self._history: list[Vitals] = []
+        self.good = training.student.copy()
+
+    def reason(self, vitals: Vitals, step: int) -> str | None:
+        self._history.append(vitals)
+        reason = alarm(self._rails, self._history)
+        if reason is None and step % self._rails.every == 0:
+            if self._canary is not None:
+                reason = canary_alarm(self._rails, self._before, self._canary())
+            if reason is None:
+                self.good = self._training.student.copy()
+        return reason
+
+
+def _vitals(work: Work, loss: float, norm: float, spoken: list[Spoken]) -> Vitals:
+    batch = work.batch
+    logp_D = torch.cat([each.logp_D for each in spoken])
+    entropy_D = torch.cat([each.entropy_D for each in spoken])
+    own_D = (batch.source_B == Source.ROLLOUT)[:, None].expand_as(batch.mask_BT)[batch.mask_BT]
+    drift_D = k3(batch.sampled_logp_BT[batch.mask_BT], logp_D)  # KL(who acted || who learns)
+    lengths = [fed(r.encoded) for r in work.rows if r.encoded.source is Source.ROLLOUT]
+    return Vitals(
+        loss=loss,
+        gradient=norm,
+        entropy=_mean(entropy_D[own_D]),
+        kl=_mean(drift_D[own_D]),
+        length=fmean(lengths) if lengths else nan,
+    )
+
+
+def _mean(value_D: Tensor) -> float:
+    return float(value_D.mean()) if len(value_D) else nan
+
+
+def _progress(
+    work: Work, vitals: Vitals, place: tuple[int, int | None], pace: tuple[int, float]
+) -> Progress:
+    (step, of), (tokens, seconds) = place, pace
+    rewards = [r.reward for r in work.rows if r.encoded.source is Source.ROLLOUT]
+    return Progress(
+        step=step,
+        of=of,
+        vitals=vitals,
+        reward=fmean(rewards) if rewards else nan,
+        tokens_per_s=tokens / seconds if seconds > 0 else nan,
+        remaining_s=None if of is None else seconds / step * (of - step),
+    )
+
+
+@contextmanager
+def _memory(tokens: int) -> Generator[None]:
+    """Say which setting to change when memory is out."""
+    try:
+        yield
+    except MemoryError as error:
+        raise OutOfMemoryError(tokens) from error
+    except RuntimeError as error:  # torch: its own on a GPU, a plain one on a CPU
+        out = isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+        if not out:
+            raise
+        raise OutOfMemoryError(tokens) from error

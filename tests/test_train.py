@@ -1,0 +1,197 @@
+"""The loop learns what it is given, tells how it goes, and stops in time."""
+
+from dataclasses import replace
+from itertools import count
+from math import isnan
+
+import pytest
+import torch
+
+from distill.batch import Source
+from distill.collate import Chosen, collate, rows_of
+from distill.curriculum import compared
+from distill.encode import Reading
+from distill.objectives.imitate import imitate
+from distill.presets import DEFAULT, PRESETS
+from distill.rails import Rails
+from distill.student import OutOfMemoryError, Trained
+from distill.teaching import taught
+from distill.train import RATES, Pace, Training, scalars, train
+from learning import an_episode, tiny_encoder, tiny_student
+
+WON, LOST = an_episode("take gold"), an_episode("go left", "take iron ore")
+LOOSE = Rails(most_kl=100.0)
+"""Nobody acted here: what these episodes recorded is far from any policy."""
+
+DEMONSTRATION = Chosen(reading=Reading(episode=WON, source=Source.DEMONSTRATION))
+
+
+def work(*chosen: Chosen):
+    return collate(rows_of(tiny_encoder(), chosen)[0])
+
+
+def group(hints: bool = True):
+    return work(*compared([(WON, LOST, replace(WON, id="again"))], hints=hints)[0])
+
+
+def seconds():
+    ticks = count()
+    return lambda: float(next(ticks))
+
+
+def a_training(**changes) -> Training:
+    return Training(tiny_student(), Pace(**{"rate": 1e-2, "warmup": 1, **changes}))
+
+
+def probability(training: Training, some, row: int = 0) -> float:
+    with torch.no_grad():
+        taken_BT = training.student.speak(some).logprobs.taken_BT
+    return float(taken_BT[row].sum().exp())
+
+
+@pytest.mark.parametrize("trained", Trained)
+def test_imitating_makes_a_demonstration_certain(trained):
+    some = work(DEMONSTRATION)
+    training = Training(tiny_student(trained), Pace(rate=2e-2, warmup=1))
+    outcome = train(training, [some] * 40, imitate, clock=seconds())
+    assert (outcome.steps, outcome.alarm) == (40, None)
+    assert probability(training, some) > 0.9
+
+
+@pytest.mark.parametrize("name", [name for name, each in PRESETS.items() if each.practises])
+def test_every_preset_that_practises_prefers_what_won(name):
+    training, some = a_training(rate=3e-3), group()
+    wins = torch.tensor([row.reward > 0 for row in some.rows])
+    taken = lambda: training.student.speak(some).logprobs.taken_BT.detach().sum(1)  # noqa: E731
+    told = taught(training.student, some, part_tokens=4096) if PRESETS[name].teaches else some
+    before = taken()
+    train(training, [told] * 4, PRESETS[name].objective, clock=seconds(), rails=LOOSE)
+    moved = taken() - before
+    if "reward" in name:
+        assert moved[wins].mean() > moved[~wins].mean()
+    assert moved.abs().max() > 1e-3
+
+
+def test_a_cold_start_reads_demonstrations_only():
+    training, some = a_training(), group()
+    before = training.student.copy()
+    training.learn(some, PRESETS["cold-start"].objective)
+    assert all(torch.equal(training.student.weights[n], w) for n, w in before.items())
+
+
+def test_the_default_preset_is_both_terms():
+    assert DEFAULT == "reward+critique"
+    assert DEFAULT in PRESETS
+
+
+def test_the_rate_warms_up_and_stays():
+    training, some = a_training(rate=1.0e-3, warmup=4), work(DEMONSTRATION)
+    rates = []
+    for _ in range(6):
+        training.learn(some, imitate)
+        rates.append(training.optimizer.param_groups[0]["lr"])
+    assert rates == pytest.approx([0.25e-3, 0.5e-3, 0.75e-3, 1e-3, 1e-3, 1e-3])
+
+
+def test_a_step_is_as_long_as_its_clip_allows_whatever_the_parts():
+    whole, parted = a_training(), a_training(part_tokens=15)
+    some = work(DEMONSTRATION, *compared([(WON, LOST)])[0])
+    first, second = whole.learn(some, imitate), parted.learn(some, imitate)
+    assert first.loss == pytest.approx(second.loss, rel=1e-5)
+    assert first.gradient == pytest.approx(second.gradient, rel=1e-4)
+
+
+def test_the_loop_tells_how_it_goes():
+    told = []
+    train(
+        a_training(),
+        [group()] * 3,
+        PRESETS["reward"].objective,
+        clock=seconds(),
+        rails=LOOSE,
+        of=3,
+        watch=told.append,
+    )
+    assert [each.step for each in told] == [1, 2, 3]
+    assert told[0].reward == pytest.approx(2 / 3)
+    assert 0 < told[0].vitals.entropy < 1.2  # at most ln 3 nats
+    assert told[0].vitals.kl > 0  # -0.5 was recorded, the random model says otherwise
+    assert told[0].tokens_per_s == group().tokens  # the clock ticks once a second
+    assert [each.remaining_s for each in told] == [2.0, 1.0, 0.0]
+
+
+def test_demonstrations_alone_have_no_reward_and_no_drift():
+    told = []
+    train(a_training(), [work(DEMONSTRATION)], imitate, clock=seconds(), watch=told.append)
+    assert isnan(told[0].reward)
+    assert isnan(told[0].vitals.kl)
+    assert isnan(told[0].vitals.entropy)
+
+
+def test_a_loss_of_nan_leaves_the_last_good_weights_and_says_so():
+    training, some = a_training(), work(DEMONSTRATION)
+    before = training.student.copy()
+    outcome = train(
+        training, [some] * 3, lambda said, batch: imitate(said, batch) * torch.nan, clock=seconds()
+    )
+    assert "lower the rate" in outcome.alarm
+    assert outcome.steps == 1
+    assert all(torch.equal(training.student.weights[n], w) for n, w in before.items())
+
+
+def test_a_fall_of_the_canaries_restores_what_was_good():
+    training, some = a_training(), work(DEMONSTRATION)
+    before = training.student.copy()
+    scores = iter([0.9, 0.2])
+    outcome = train(
+        training,
+        [some] * 5,
+        imitate,
+        clock=seconds(),
+        rails=Rails(every=2),
+        canary=lambda: next(scores),
+    )
+    assert outcome.alarm == "the canaries fell from 0.90 to 0.20"
+    assert outcome.steps == 2
+    assert all(torch.equal(training.student.weights[n], w) for n, w in before.items())
+
+
+def test_the_same_training_twice_is_the_same_to_the_bit():
+    ends = []
+    for _ in range(2):
+        training = a_training()
+        train(training, [group()] * 3, PRESETS["reward"].objective, clock=seconds())
+        ends.append(training.student.copy())
+    assert all(torch.equal(ends[1][name], weight) for name, weight in ends[0].items())
+
+
+def test_curves_go_to_whoever_writes_scalars_and_unknown_ones_do_not():
+    written = {}
+
+    class Writer:
+        def add_scalar(self, tag, scalar_value, global_step):
+            written[tag, global_step] = scalar_value
+
+    train(a_training(), [work(DEMONSTRATION)], imitate, clock=seconds(), watch=scalars(Writer()))
+    assert ("train/loss", 1) in written
+    assert ("train/reward", 1) not in written
+
+
+def test_out_of_memory_names_the_setting_to_change():
+    def greedy(*_):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 1 TB")
+
+    with pytest.raises(OutOfMemoryError, match="lower `part_tokens`"):
+        a_training().learn(work(DEMONSTRATION), greedy)
+
+
+def test_another_error_is_not_taken_for_one_of_memory():
+    def odd(*_):
+        raise RuntimeError("shapes differ")
+
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        a_training().learn(work(DEMONSTRATION), odd)
+
+
+def test_both_kinds_of_training_have_a_rate():
+    assert set(RATES) == set(Trained)
