@@ -13,6 +13,13 @@ from pydantic import BaseModel, Field, ValidationError
 
 from agent.endpoint import Endpoint, EndpointError, first_fault
 from environments.episode import Completion
+from environments.errors import ContextFullError
+
+TOO_LONG = "context_length_exceeded"
+"""OpenAI's code for a prompt that the model cannot hold; other servers say it in words."""
+
+TOO_LONG_IN_WORDS = "maximum context length"
+"""vLLM's and llama.cpp's."""
 
 SAID_LENGTH = 200
 """Characters of a server's own message that we repeat; some answer with a whole web page."""
@@ -173,12 +180,22 @@ def _parsed(content: bytes, form: type[_Form]) -> _Form:
         return form.model_validate_json(SURROGATE.sub(rb"\\ufffd", content))
 
 
-def _endpoint_error(error: openai.OpenAIError, endpoint: Endpoint) -> EndpointError:
+def _endpoint_error(
+    error: openai.OpenAIError, endpoint: Endpoint
+) -> EndpointError | ContextFullError:
     happened, advice = _diagnosis(error, endpoint)
+    if _too_long(error):
+        return ContextFullError(f"{endpoint.base_url} {happened} ({_one_line(_said(error))})")
     status = error.status_code if isinstance(error, openai.APIStatusError) else None
     return EndpointError(
         f"{endpoint.base_url} {happened} ({_one_line(_said(error))}); {advice}", status
     )
+
+
+def _too_long(error: openai.OpenAIError) -> bool:
+    if not isinstance(error, openai.BadRequestError):
+        return False
+    return error.code == TOO_LONG or TOO_LONG_IN_WORDS in _said(error)
 
 
 def _diagnosis(error: openai.OpenAIError, endpoint: Endpoint) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from agent.choose import choose
 from agent.policy import Policy
 from environments.environment import Environment, Observation, Play
 from environments.episode import Ending, Step
+from environments.errors import ContextFullError
 from environments.seed import derive
 from environments.transcript import NOT_AN_ACTION, Turn, transcript
 from environments.wire import step_from_plain, step_to_plain
@@ -100,7 +101,7 @@ def compile_episode(checkpointer: BaseCheckpointSaver[Any]) -> EpisodeGraph:
     graph.add_node("end", end)
     graph.add_edge(START, "recall")
     graph.add_edge("recall", "think")
-    graph.add_edge("think", "act")
+    graph.add_conditional_edges("think", _after_think)
     graph.add_conditional_edges("act", _after_act)
     graph.add_edge("end", END)
     return graph.compile(checkpointer=checkpointer)
@@ -125,7 +126,10 @@ async def think(state: State, runtime: Runtime[Sitting]) -> dict[str, Any]:
         seed=derive(sitting.attempt.seed, len(steps)),
         episode=sitting.attempt.id,
     )
-    completion = await sitting.conditions.policy.complete(turn)
+    try:
+        completion = await sitting.conditions.policy.complete(turn)
+    except ContextFullError:
+        return {"seconds": sitting.seconds, "ending": Ending.TRUNCATED.value}
     thought = Step(observation=seen, admissible=now.admissible, completion=completion, action=None)
     return {"thought": step_to_plain(thought)}
 
@@ -184,6 +188,10 @@ def steps_of(state: State) -> list[Step]:
 def thought_of(state: State) -> list[Step]:
     """Return the step about to be taken, if there is one."""
     return [] if state["thought"] is None else [step_from_plain(state["thought"])]
+
+
+async def _after_think(state: State) -> Literal["act", "end"]:
+    return "act" if state["ending"] is None else "end"
 
 
 async def _after_act(state: State) -> Literal["think", "end"]:

@@ -25,7 +25,7 @@ from distill.schedule import Planned, Schedule, Writing
 from distill.trie import grow
 from distill.weights import is_llama_like
 from environments.episode import Completion
-from environments.errors import UserError
+from environments.errors import ContextFullError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,16 +48,6 @@ class LocalSettings:
     max_tokens: int = 256  # of one completion, where any text is an action
     dtype: torch.dtype | None = None  # None: bfloat16 where it is fast, else float32
     device: torch.device | None = None  # None: CUDA where there is one
-
-
-class ContextFullError(UserError, ValueError):
-    """A transcript that no lane can hold."""
-
-    def __init__(self, tokens: int, length: int) -> None:
-        super().__init__(
-            f"the transcript needs {tokens} tokens and a lane holds {length}: "
-            f"raise `length`, take fewer steps, or choose a model with a longer context"
-        )
 
 
 class Cache(Protocol):
@@ -157,7 +147,10 @@ class LocalPolicy:
         actions = [self.renderer.action(text) for text in turn.admissible]
         needed = len(prompt) + max((len(each) for each in actions), default=1)
         if needed > self._cache.length:
-            raise ContextFullError(needed, self._cache.length)
+            raise ContextFullError(
+                f"the transcript needs {needed} tokens and a lane holds {self._cache.length}: "
+                f"raise `length`, take fewer steps, or choose a model with a longer context"
+            )
         node = grow(actions) if actions else None
         return Writing(turn.episode, prompt, node, stream(turn.seed))
 

@@ -14,3 +14,7 @@ class UnknownNameError(UserError, LookupError):
 
     def __init__(self, what: str, name: str, known: tuple[str, ...]) -> None:
         super().__init__(f"no {what} {name!r}; known: {', '.join(known)}")
+
+
+class ContextFullError(UserError, ValueError):
+    """A transcript that the policy cannot hold: its episode ends truncated, others go on."""

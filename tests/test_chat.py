@@ -15,7 +15,7 @@ from agent.chat import ChatPolicy, as_chat, reach
 from agent.endpoint import Endpoint, EndpointError, ReplyError
 from endpoint import breaks_off, hangs, refuses, says, sends, sends_raw, serving
 from environments.episode import Ending
-from environments.errors import UserError
+from environments.errors import ContextFullError, UserError
 from environments.transcript import Message, Origin, Turn, opening
 from practicing import attempts, gather
 
@@ -173,7 +173,7 @@ def test_importing_the_policy_does_not_import_openai():
         (refuses(401, "Incorrect API key"), 401, "the key (Incorrect API key); check OPENAI"),
         (refuses(403, "not for you"), 403, "check OPENAI_API_KEY"),
         (refuses(404, "model `small` not found"), 404, "knows no model 'small'"),
-        (refuses(400, "maximum context length is 4096"), 400, "allow fewer steps"),
+        (refuses(400, "seed must be positive"), 400, "rejected the request (seed must be"),
         (refuses(429, "too many requests"), 429, "lower the concurrency"),
         (refuses(500, "CUDA\nout of memory"), 500, "(CUDA out of memory); look into"),
         (refuses(503, "loading"), 503, "failed at the first try"),
@@ -194,6 +194,12 @@ def test_each_failure_is_one_line_that_says_what_to_do(behavior, status, words):
     assert str(error).startswith("http://127.0.0.1:")
     assert "\n" not in str(error)
     assert error.status == status
+
+
+def test_a_prompt_that_the_model_cannot_hold_is_an_error_of_its_own():
+    error = failure(refuses(400, "This model's maximum context length is 4096 tokens"))
+    assert isinstance(error, ContextFullError)
+    assert "4096" in str(error)
 
 
 def test_a_server_that_is_not_there_is_one_line_with_its_address():

@@ -6,11 +6,12 @@ from itertools import pairwise
 import pytest
 import torch
 
-from distill.engine import ContextFullError, LocalPolicy, LocalSettings
+from distill.engine import LocalPolicy, LocalSettings
 from distill.lanes import BLOCK
 from distill.logprobs import decision_logprobs
 from distill.models import DEFAULT_MODEL, load_model, load_tokenizer
 from environments.episode import Completion, Split, Step
+from environments.errors import ContextFullError
 from environments.seed import derive
 from environments.transcript import Message, Origin, Turn, opening, transcript
 from real_model import kept_model

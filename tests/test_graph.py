@@ -16,6 +16,7 @@ from agent.practice import practice
 from agent.scripted import RandomPolicy, Scripted
 from environments.check import check_environment
 from environments.episode import Completion, Ending
+from environments.errors import ContextFullError
 from environments.seed import derive
 from environments.transcript import NOT_AN_ACTION, Origin, retell
 from practicing import NOON, Dawdling, attempts, interrupted, practiced, ticking, untimed
@@ -83,6 +84,20 @@ def test_an_episode_out_of_time_is_truncated():
     (episode,) = practiced(Costly(), [FIRST], limits=Limits(steps=9, seconds=4))
     assert (episode.ending, len(episode.steps)) == (Ending.TRUNCATED, 4)
     assert (episode.started, episode.seconds) == (NOON, 4.0)
+
+
+@pytest.mark.parametrize("held", [0, 2])
+def test_a_transcript_that_the_policy_cannot_hold_truncates_its_episode_and_no_other(held):
+    def script(turn):
+        written = sum(message.origin is Origin.POLICY for message in turn.messages)
+        if turn.episode == "e01" and written == held:
+            raise ContextFullError("the transcript needs 9 tokens and a lane holds 8")
+        return "look around"
+
+    episodes = practiced(Scripted(script), attempts(3), limits=Limits(steps=4))
+    lengths = {each.id: (each.ending, len(each.steps)) for each in episodes}
+    whole = (Ending.TRUNCATED, 4)
+    assert lengths == {"e00": whole, "e01": (Ending.TRUNCATED, held), "e02": whole}
 
 
 def test_limits_of_no_steps_are_refused():
