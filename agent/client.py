@@ -183,9 +183,11 @@ def _parsed(content: bytes, form: type[_Form]) -> _Form:
 def _endpoint_error(
     error: openai.OpenAIError, endpoint: Endpoint
 ) -> EndpointError | ContextFullError:
-    happened, advice = _diagnosis(error, endpoint)
     if _too_long(error):
-        return ContextFullError(f"{endpoint.base_url} {happened} ({_one_line(_said(error))})")
+        said = _one_line(_said(error))
+        advice = "allow fewer steps or take a model with a longer context"
+        return ContextFullError(f"{endpoint.base_url} cannot hold the prompt ({said}); {advice}")
+    happened, advice = _diagnosis(error, endpoint)
     status = error.status_code if isinstance(error, openai.APIStatusError) else None
     return EndpointError(
         f"{endpoint.base_url} {happened} ({_one_line(_said(error))}); {advice}", status
@@ -223,7 +225,7 @@ def _diagnosis(error: openai.OpenAIError, endpoint: Endpoint) -> tuple[str, str]
         case _:
             return (
                 "rejected the request",
-                "if it is too long, allow fewer steps or take a model with a longer context",
+                "check that the server takes the options of OpenAI's chat completions",
             )
 
 
