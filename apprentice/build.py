@@ -76,7 +76,7 @@ def make_index(config: Config, bank: "Bank", model: str) -> "Index":
     which = Which(model=model)
     if config.memory.chroma_host:
         return Index.served(bank, which, config.memory.chroma_host, config.memory.chroma_port)
-    me = Owner(pid=os.getpid(), host=platform.node(), since=_now())
+    me = Owner(pid=os.getpid(), host=platform.node(), since=now())
     return Index.embedded(bank, which, make_home(config) / "index", me)
 
 
@@ -141,6 +141,16 @@ def _local(config: Config, model: str) -> "Policy":
     return LocalPolicy.open(model or DEFAULT_MODEL, cache=config.cache, settings=settings)
 
 
+def make_judge(config: Config) -> "Policy | None":
+    """Return the policy that criticizes, or None if it is off."""
+    judge = config.critic
+    if judge.use == "off":
+        return None
+    update = {"use": judge.use, "temperature": judge.temperature, "width": judge.votes}
+    actor = config.policy.model_copy(update=update)
+    return make_policy(config.model_copy(update={"policy": actor}))
+
+
 @contextmanager
 def make_rig(config: Config) -> "Generator[Rig]":
     """Yield all that a run needs; its policy is closed by the run, the rest here."""
@@ -157,7 +167,7 @@ def make_rig(config: Config) -> "Generator[Rig]":
             limits=Limits(**config.limits.model_dump()),
             width=config.policy.width,
             checkpoints=make_home(config),
-            clock=_now,
+            clock=now,
             reminder=_reminder(config, policy, open_things),
         )
 
@@ -192,7 +202,7 @@ def _reminder(config: Config, policy: "Policy", open_things: ExitStack) -> "Remi
             budget=config.memory.budget,
         ),
         share_left_out=config.memory.left_out,
-        clock=_now,
+        clock=now,
     )
 
 
@@ -204,7 +214,8 @@ def _counter(policy: "Policy") -> Callable[[str], int]:
     return lambda text: len(renderer.action(text))
 
 
-def _now() -> datetime:
+def now() -> datetime:
+    """Return the time, with its zone."""
     return datetime.now(UTC)
 
 

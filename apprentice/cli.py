@@ -102,6 +102,25 @@ def run(
 
 
 @app.command()
+def absorb(
+    run: Annotated[str | None, typer.Option(help="Only the episodes of this run.")] = None,
+    critic: Annotated[
+        str | None, typer.Option(help="off, openai:MODEL or local:MODEL [off].")
+    ] = None,
+    env: Env = None,
+    games: Games = None,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """Turn kept episodes into demonstrations, lessons and skills, as candidates."""
+    from apprentice.commands.absorb import absorb_episodes
+
+    rest = {"environment": {"name": env, "games": games}, "critic": {"use": critic}}
+    absorb_episodes(settings(home, config, rest), run, as_json=json)
+
+
+@app.command()
 def doctor(
     policy: Policy = None, home: Home = None, config: File = None, json: Json = False
 ) -> None:

@@ -93,6 +93,15 @@ class Memory(Section):
     chroma_port: PositiveInt = 8000
 
 
+class Judge(Section):
+    """Who says why an attempt went as it went."""
+
+    use: str = "off"  # off | openai:MODEL | local:MODEL; the embedded model is too weak for it
+    votes: PositiveInt = 3  # answers asked for; the majority counts
+    room: PositiveInt = 12_000  # characters of an episode that it is shown
+    temperature: NonNegativeFloat = 0.7  # above 0, or all votes are one
+
+
 def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "apprentice"
 
@@ -108,6 +117,7 @@ class Config(Section):
     endpoint: Endpoint = Field(default_factory=Endpoint)
     limits: Budget = Budget()
     memory: Memory = Memory()
+    critic: Judge = Judge()
 
 
 class _Sources(Config, BaseSettings):

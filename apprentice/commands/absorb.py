@@ -1,0 +1,87 @@
+"""`apprentice absorb`: turn kept episodes into demonstrations, lessons and skills."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from functools import partial
+
+from rich.text import Text
+
+from agent.absorb import Absorbed, Absorber, absorb, absorb_skills
+from agent.critic import Critic
+from agent.policy import Policy
+from apprentice.build import make_bank, make_environment, make_judge, make_store, now
+from apprentice.config import Config, thaw
+from apprentice.terminal import inert, out, say_json
+from environments.episode import Episode, Split
+from memory.alike import alike
+from memory.bank import Bank
+from memory.embed import Embedder
+from memory.items import Item
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What came of the episodes."""
+
+    episodes: Absorbed
+    skills: Absorbed
+
+    @property
+    def items(self) -> list[Item]:
+        return list((self.episodes.items | self.skills.items).values())
+
+
+def absorb_episodes(config: Config, run: str | None, *, as_json: bool) -> None:
+    """Learn from the train episodes that were not absorbed yet, and say what came of it."""
+    with make_store(config) as store, make_bank(config) as bank:
+        chosen = store.run(run) if run else None
+        if chosen is not None:
+            config = config.model_copy(
+                update={"environment": thaw(chosen.settings, config).environment}
+            )
+        episodes = list(store.episodes(split=Split.TRAIN, run=chosen and chosen.id))
+        learned = asyncio.run(_learn(config, episodes, bank))
+    _say(learned, len(episodes), as_json=as_json)
+
+
+async def _learn(config: Config, episodes: list[Episode], bank: Bank) -> Learned:
+    judge = make_judge(config)
+    by = Absorber(
+        bank=bank,
+        alike=partial(alike, bank=bank, embedder=Embedder(config.memory.embedder)),
+        clock=now,
+        environment=make_environment(config),
+        critic=None if judge is None else _critic(config, judge),
+    )
+    try:
+        told = await absorb(episodes, by)
+        return Learned(told, await absorb_skills(by, environment=config.environment.name))
+    finally:
+        if judge is not None:
+            await judge.close()
+
+
+def _critic(config: Config, judge: Policy) -> Critic:
+    return Critic(judge, votes=config.critic.votes, seed=config.seed, room=config.critic.room)
+
+
+def _say(learned: Learned, looked_at: int, *, as_json: bool) -> None:
+    told = learned.episodes
+    kinds = Counter(type(item).__name__.lower() for item in learned.items)
+    skipped = {reason.value: many for reason, many in told.skipped.items() if many}
+    rejected = {reason.value: many for reason, many in told.rejections.items() if many}
+    if as_json:
+        say_json({
+            "episodes": looked_at, "items": kinds, "critiques": len(told.critiques),
+            "skipped": skipped, "rejected": rejected,
+        })  # fmt: skip
+        return
+    console = out()
+    made = ", ".join(f"{many} {kind}s" for kind, many in kinds.items()) or "nothing new"
+    console.print(Text(f"{looked_at} episodes looked at: {made}, {len(told.critiques)} critiques"))
+    for reason, many in (skipped | rejected).items():
+        console.print(Text(inert(f"  {many:>5}  {reason}"), style="dim"))
+    console.print(
+        "look at them: apprentice skills list; make one active: apprentice skills approve"
+    )

@@ -1,0 +1,64 @@
+"""From a run to the library: what was solved becomes demonstrations and skills, provably."""
+
+import json
+from dataclasses import replace
+
+from agent.scripted import Scripted
+from apprentice.build import make_bank, make_rig
+from apprentice.commands.absorb import absorb_episodes
+from apprentice.commands.run import new_run, practise
+from apprentice.config import load
+from apprentice.runs import plan
+from environments.episode import Split
+from environments.transcript import Origin
+from memory.items import Demonstration, Skill, Standing
+
+EPISODES = 12
+
+
+def _solved(config):
+    """Make a run in which every task is solved, after a detour that mattered nothing."""
+    run = new_run(config, Split.TRAIN, EPISODES)
+    with make_rig(config) as rig:
+        world = rig.environment
+        tasks = {each.id: each.task for each in plan(run, world.tasks(run.split))}
+
+        def script(turn):
+            written = sum(message.origin is Origin.POLICY for message in turn.messages)
+            detour = ("inventory", "look")
+            return (*detour, *world.gold(tasks[turn.episode]))[written]
+
+        practise(config, run, replace(rig, policy=Scripted(script)), fresh=True)
+    return run
+
+
+def test_what_was_solved_becomes_pruned_demonstrations_and_skills(tmp_path, capsys):
+    kinds = ["pick_and_place_simple", "look_at_obj_in_light"]
+    config = load(
+        {
+            "home": tmp_path / "home",
+            "policy": {"use": "random"},
+            "environment": {"settings": {"kinds": kinds, "max_receptacles": 6}},
+            "memory": {"recall": "off"},
+        }
+    )
+    run = _solved(config)
+    absorb_episodes(load({"home": tmp_path / "home"}), run.id, as_json=True)
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["episodes"] == EPISODES
+    with make_bank(config) as bank:
+        items = bank.items()
+    demonstrations = [item for item in items if isinstance(item, Demonstration)]
+    assert demonstrations
+    assert all(each.replayed for each in demonstrations)
+    assert not {"inventory", "look"} & {
+        move.action for each in demonstrations for move in each.moves
+    }
+    assert any(isinstance(item, Skill) for item in items)
+    assert {item.standing for item in items} == {Standing.CANDIDATE}
+
+    absorb_episodes(load({"home": tmp_path / "home"}), run.id, as_json=True)
+    again = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert again["skipped"] == {"absorbed before": EPISODES}
+    with make_bank(config) as bank:
+        assert [item.id for item in bank.items()] == [item.id for item in items]
