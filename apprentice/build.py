@@ -158,10 +158,11 @@ def make_rig(config: Config) -> "Generator[Rig]":
     from apprentice.runs import Rig
 
     with ExitStack() as open_things:
+        environment = make_environment(config)  # first: a slip in a name is told before any loading
         store = open_things.enter_context(make_store(config))
         policy = make_policy(config)
         yield Rig(
-            environment=make_environment(config),
+            environment=environment,
             policy=policy,
             store=store,
             limits=Limits(**config.limits.model_dump()),
