@@ -123,7 +123,7 @@ def _moments(training: Training) -> dict[str, Tensor]:
 def _restore(training: Training, moments: Mapping[str, Tensor]) -> None:
     for name, weight in training.student.weights.items():
         found = {
-            key.rpartition("/")[2]: value.to(weight.device if value.dim() else "cpu")
+            key.rpartition("/")[2]: value.to(weight.device)
             for key, value in moments.items()
             if key.rpartition("/")[0] == name
         }

@@ -3,8 +3,8 @@
 An expert who knows where things are never shows how to search, and a policy that imitates him walks
 in circles once it is lost. So detours are walked before his steps, read but not imitated, and he
 goes on from where they end. A detour is random (an excursion) or the policy's own (a correction).
-Knows nothing of any world but its plays, which must list their actions: where a plan can be taken up
-again is found by trying.
+Knows nothing of any world but its plays, which must list their actions: where a plan can be taken
+up again is found by trying.
 """
 
 from collections.abc import Sequence
