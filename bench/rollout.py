@@ -26,6 +26,7 @@ from distill.models import DEFAULT_MODEL, best_dtype, load_model, load_tokenizer
 from distill.render import Renderer
 from distill.trie import grow
 from environments.episode import Split, Step, Task
+from environments.errors import ContextFullError
 from environments.household.household import Household
 from environments.seed import derive
 from environments.transcript import Turn, transcript
@@ -33,7 +34,7 @@ from environments.transcript import Turn, transcript
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-LENGTH = 2048  # tokens a lane holds
+LENGTH = 4096  # tokens a lane holds; an episode that needs more ends there
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,11 @@ async def play(policy: LocalPolicy, world: Household, tasks: Sequence[Task], mos
                     seed=derive(number, len(steps)),
                     episode=str(number),
                 )
+                try:
+                    said = await policy.complete(turn)
+                except ContextFullError:
+                    break
                 turns.append(turn)
-                said = await policy.complete(turn)
                 steps.append(
                     Step(
                         observation=now.text,
@@ -162,6 +166,7 @@ def measure(world: Household, folder: Path, size: Size) -> dict[str, Figure]:
     ours = played[16].steps / played[16].seconds
     renderer = Renderer(tokenizer)
     chosen = spread(played[16].turns, size.turns)
+    generate(model, renderer, chosen[:1])  # the first call imports for 10 s; that is not its speed
     single = sum(generate(model, renderer, [turn]) for turn in chosen) / len(chosen)
     group = spread(played[16].turns, size.batch)
     batched = generate(model, renderer, group) / len(group)
