@@ -23,7 +23,8 @@ check: test
 lint: install ; $(BIN)/ruff check . && $(BIN)/ruff format --check .
 types: install ; $(BIN)/basedpyright
 layers: install ; $(BIN)/lint-imports
-unit: install ; $(BIN)/pytest -m "not slow and not gpu"
+# Two processes of one thread: on two cores, two threads each would wait for one another.
+unit: install ; OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu"
 slow: install ; $(BIN)/pytest -m slow
 fix: install ; $(BIN)/ruff check --fix . && $(BIN)/ruff format .
 clean: ; rm -rf .venv
