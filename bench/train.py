@@ -8,7 +8,9 @@ are fed, by the fastest matrix product measured in the same minute. The first st
 from __future__ import annotations
 
 import resource
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -61,17 +63,34 @@ def main() -> None:
         prefix = "" if trained is Trained.FULL else f"{trained}_"
         found = measure(folder, trained, steps)
         figures |= {f"{prefix}{name}": value for name, value in found.items()}
-    figures |= {"ratio_trl_sft": None, "ratio_trl_grpo": None}
+    figures |= compared(folder, figures, steps)
     report("train", figures, json_path=options.json, packages=("torch", "transformers", "peft"))
+
+
+def compared(folder: Path, ours: Mapping[str, Figure], steps: int) -> dict[str, Figure]:
+    """Return our speed over that of TRL's trainers, as LoRA; its GRPO takes no batch from us."""
+    if find_spec("trl") is None:
+        return {"ratio_trl_sft": None, "ratio_trl_grpo": None}
+    from bench.trl_sft import tokens_per_s
+
+    device = best_device()
+    config = load_model(folder, best_dtype(device), device).config
+    work = some_work(the_encoder(folder, config.vocab_size), device)
+    theirs = tokens_per_s(folder, work, Trained.LORA, steps)
+    mine = ours["lora_tokens_per_s"]
+    ratio = mine / theirs if isinstance(mine, float) else None
+    return {"trl_sft_tokens_per_s": theirs, "ratio_trl_sft": ratio, "ratio_trl_grpo": None}
+
+
+def the_encoder(folder: Path, vocabulary: int) -> Encoder:
+    rules = household().instructions
+    return Encoder(Renderer(load_tokenizer(folder)), rules, 4096, vocabulary)
 
 
 def measure(folder: Path, trained: Trained, steps: int) -> dict[str, Figure]:
     device = best_device()
     model = load_model(folder, best_dtype(device), device)
-    encoder = Encoder(
-        Renderer(load_tokenizer(folder)), household().instructions, 4096, model.config.vocab_size
-    )
-    work = some_work(encoder, device)
+    work = some_work(the_encoder(folder, model.config.vocab_size), device)
     training = Training(Student(model, trained), Pace(rate=RATES[trained]))
     weights = linear_weights(model)
     training.learn(work, imitate)
