@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
     from environments.transcript import Turn
 
-PAUSES = 8
-"""Turns of the event loop between ticks: enough for a plain coroutine that got its answer to step
-its environment and ask again, so that it joins the very next tick."""
+PAUSES = 40
+"""Turns of the event loop between ticks: enough for an episode's graph that got its answer to step
+its environment and ask again, so that it joins the very next tick. Idle ones cost microseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
