@@ -7,22 +7,20 @@ killed process leaves nothing half done, and the bank can be made again from wha
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Connection, Engine, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from environments.errors import UserError
 from memory import erasure, fulltext, projection, recalls
 from memory.admission import Decision, Outcome, RefusedError, merged, same_words, superseded
-from memory.database import bring_up_to_date, connect, writing
+from memory.database import Opened, writing
 from memory.errors import UnknownIdError
 from memory.forgetting import Forgetting
 from memory.items import Critique, Item, Recalled, Standing
 from memory.journal import Deed, Entry
 from memory.provenance import check, check_new
 from memory.schema import CRITIQUE, ITEM, JOURNAL
-from memory.store import BUSY_S
 from memory.vectors import Key, Vector, lacking, load_vectors, put_vectors
 from memory.wire import (
     Content,
@@ -65,35 +63,8 @@ class ItemFilters(TypedDict, total=False):
     type: type[Item] | None
 
 
-class Bank:
+class Bank(Opened):
     """Safe to share between threads; any number of processes may open the same one."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    @classmethod
-    def open(cls, where: str | Path, *, busy_s: float = BUSY_S) -> Self:
-        """Return the bank in the database of a store, created or migrated if need be.
-
-        Raises:
-            StoreError: it cannot be read and written, or a newer version made it.
-        """
-        engine = connect(where, busy_s=busy_s)
-        try:
-            bring_up_to_date(engine)
-        except BaseException:
-            engine.dispose()
-            raise
-        return cls(engine)
-
-    def close(self) -> None:
-        self._engine.dispose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def add(self, item: Item, *, by: str = ITSELF, why: str = "") -> Item:
         """Store a new item as a candidate, and return it with the id it was given.

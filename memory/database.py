@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 from sqlalchemy import (
     Connection,
@@ -27,6 +28,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from memory.errors import StoreError
 from memory.schema import HEAD
+
+BUSY_S = 30.0
+"""How long to wait for another process's write, seconds: one takes milliseconds, so a longer wait
+means that something hangs."""
 
 REMEDIES = {
     "SQLITE_FULL": "the disk is full; free some space and resume: what was stored before is kept",
@@ -51,6 +56,37 @@ SHARING = {
 """How many of a million episodes share a value, roughly: the order is what matters. Untold, SQLite
 takes any index that fits, and reads the whole household to list one run: 20 ms in place of 1 among
 100,000 episodes."""
+
+
+class Opened:
+    """A database that is open, for as long as someone needs it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, where: str | Path, *, busy_s: float = BUSY_S) -> Self:
+        """Return the database at a path or SQLite URL, created or migrated if need be.
+
+        Raises:
+            StoreError: it cannot be read and written, or a newer version made it.
+        """
+        engine = connect(where, busy_s=busy_s)
+        try:
+            bring_up_to_date(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def connect(where: str | Path, *, busy_s: float) -> Engine:

@@ -7,13 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
 from itertools import islice
-from pathlib import Path
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Engine,
     RowMapping,
     Select,
     Table,
@@ -25,14 +23,10 @@ from sqlalchemy import (
 )
 
 from environments.episode import Ending, Episode, Split
-from memory.database import bring_up_to_date, connect, insert_new, structural_faults, writing
+from memory.database import Opened, insert_new, structural_faults, writing
 from memory.errors import StoreError, UnknownIdError
 from memory.records import EpisodeRow, Run, row_of
 from memory.schema import BODY, EPISODE, RUN, Instant
-
-BUSY_S = 30.0
-"""How long to wait for another process's write, seconds: one takes milliseconds, so a longer wait
-means that something hangs."""
 
 BATCH = 256
 """Episodes written in one transaction, and read at once: a megabyte, and some 0.1 s of waiting
@@ -53,35 +47,8 @@ class Filters(TypedDict, total=False):
     run: str | None
 
 
-class Store:
+class Store(Opened):
     """Safe to share between threads; any number of processes may open the same one."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    @classmethod
-    def open(cls, where: str | Path, *, busy_s: float = BUSY_S) -> Self:
-        """Return the store at a path or SQLite URL, created or migrated if need be.
-
-        Raises:
-            StoreError: it cannot be read and written, or a newer version made it.
-        """
-        engine = connect(where, busy_s=busy_s)
-        try:
-            bring_up_to_date(engine)
-        except BaseException:
-            engine.dispose()
-            raise
-        return cls(engine)
-
-    def close(self) -> None:
-        self._engine.dispose()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def add(self, episode: Episode) -> int:
         """Store an episode unless its id is stored already; return how many were new: 0 or 1."""
