@@ -67,6 +67,10 @@ class Plan:
     trained: Trained = Trained.FULL
 
 
+QUICK = Plan(demonstrations=8, passes=1, rounds=0, rooms=2, untrained=0)
+"""Shows that all parts fit together; nothing is learned in so short a time."""
+
+
 @dataclass(slots=True)
 class Pupil:
     """The living things of one run."""
@@ -93,7 +97,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     given = {k: getattr(options, k) for k in Plan.__dataclass_fields__ if hasattr(options, k)}
-    plan = replace(Plan(), **{k: v for k, v in given.items() if v is not None})
+    began = QUICK if options.quick else Plan()
+    plan = replace(began, **{k: v for k, v in given.items() if v is not None})
     figures: dict[str, Figure] = {}
     for seed in range(options.first, options.first + options.seeds):
         figures |= {f"{k}_seed{seed}": v for k, v in learn(plan, seed, options.cache).items()}
