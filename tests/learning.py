@@ -19,8 +19,9 @@ MOVES = ("go left", "go right", "take gold", "take iron ore", "wait")
 RULES = "You walk."
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SENTENCES = (
-    "<pad> <end> <bos> You walk . go left right take gold iron ore wait There is a door here It way",
-    "user system assistant user: system: assistant: hint : find it again was done before like this",
+    "<pad> <end> <bos> You walk . go left right take gold iron ore wait There is a door here It",
+    "way user system assistant user: system: assistant: hint : find it again was done before like",
+    "this",
 )
 WORDS = [word for sentence in SENTENCES for word in sentence.split()]
 
