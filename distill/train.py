@@ -53,13 +53,23 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What the rails have seen so far: with it a killed training goes on as if it had not been."""
+
+    history: tuple[Vitals, ...] = ()  # one for each step taken
+    before: float | None = None  # what the canaries scored before the first step; None: not asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    steps: int
-    tokens: int
+    steps: int  # those before a kill included
+    tokens: int  # learned from since the last kill
     alarm: str | None  # why it was stopped and the last good weights restored; None: it was not
 
 
 RAILS = Rails()
+
+NOTHING_YET = Past()
 
 Watch = Callable[[Progress], None]
 
@@ -121,6 +131,8 @@ def train(  # noqa: PLR0913 - all that a training needs, each by its name
     rails: Rails = RAILS,
     canary: Callable[[], float] | None = None,
     watch: Watch | None = None,
+    past: Past = NOTHING_YET,
+    keep: Callable[[Past], object] | None = None,
 ) -> Outcome:
     """Take a step for each work, until there is none or something goes wrong.
 
@@ -133,18 +145,24 @@ def train(  # noqa: PLR0913 - all that a training needs, each by its name
         rails: when to stop and go back to the last good weights.
         canary: the share of long mastered tasks that are still solved.
         watch: told of every step.
+        past: what `keep` was told last, if the training goes on from there.
+        keep: called whenever a state was found good, to keep it.
     """
-    guard = _Guard(training, rails, canary)
-    began, tokens, steps = clock(), 0, 0
-    for steps, work in enumerate(works, 1):
+    guard = _Guard(training, rails, canary, past)
+    began, tokens, first = clock(), 0, len(past.history)
+    steps = first
+    for steps, work in enumerate(works, first + 1):
         vitals = training.learn(work, objective)
         tokens += work.tokens
         reason = guard.reason(vitals, steps)
         if watch is not None:
-            watch(_progress(work, vitals, (steps, of), (tokens, clock() - began)))
+            pace = (steps - first, tokens, clock() - began)
+            watch(_progress(work, vitals, (steps, of), pace))
         if reason is not None:
             training.student.load(guard.good)
             return Outcome(steps=steps, tokens=tokens, alarm=reason)
+        if keep is not None and steps % rails.every == 0:
+            keep(guard.past)
     return Outcome(steps=steps, tokens=tokens, alarm=None)
 
 
@@ -173,18 +191,24 @@ class _Guard:
     """Remembers the last good weights and every step's vitals."""
 
     def __init__(
-        self, training: Training, rails: Rails, canary: Callable[[], float] | None
+        self, training: Training, rails: Rails, canary: Callable[[], float] | None, past: Past
     ) -> None:
         self._training, self._rails, self._canary = training, rails, canary
-        self._before = canary() if canary is not None else 1.0
-        self._history: list[Vitals] = []
+        self._before = past.before
+        if canary is not None and past.before is None:
+            self._before = canary()
+        self._history = list(past.history)
         self.good = training.student.copy()
+
+    @property
+    def past(self) -> Past:
+        return Past(history=tuple(self._history), before=self._before)
 
     def reason(self, vitals: Vitals, step: int) -> str | None:
         self._history.append(vitals)
         reason = alarm(self._rails, self._history)
         if reason is None and step % self._rails.every == 0:
-            if self._canary is not None:
+            if self._canary is not None and self._before is not None:
                 reason = canary_alarm(self._rails, self._before, self._canary())
             if reason is None:
                 self.good = self._training.student.copy()
@@ -212,9 +236,9 @@ def _mean(value_D: Tensor) -> float:
 
 
 def _progress(
-    work: Work, vitals: Vitals, place: tuple[int, int | None], pace: tuple[int, float]
+    work: Work, vitals: Vitals, place: tuple[int, int | None], pace: tuple[int, int, float]
 ) -> Progress:
-    (step, of), (tokens, seconds) = place, pace
+    (step, of), (taken, tokens, seconds) = place, pace
     rewards = [r.reward for r in work.rows if r.encoded.source is Source.ROLLOUT]
     return Progress(
         step=step,
@@ -222,7 +246,7 @@ def _progress(
         vitals=vitals,
         reward=fmean(rewards) if rewards else nan,
         tokens_per_s=tokens / seconds if seconds > 0 else nan,
-        remaining_s=None if of is None else seconds / step * (of - step),
+        remaining_s=None if of is None else seconds / taken * (of - step),
     )
 
 
