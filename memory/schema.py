@@ -29,7 +29,7 @@ from environments.episode import Ending, Split
 from memory.items import Standing
 from memory.journal import Deed
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration: a database that says so is opened without loading Alembic."""
 
 metadata = MetaData()
@@ -189,4 +189,31 @@ VECTOR = Table(
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("vector", LargeBinary, nullable=False),  # float32, little-endian
     Index("vector_by_item", "item"),
+)
+
+# What follows from nothing but the attempts that were played for it.
+
+TRIAL = Table(
+    "trial",
+    metadata,
+    # No foreign key: what an item that is gone has cost of the error to be spent stays spent.
+    Column("item", _id(), primary_key=True),
+    Column("round", Integer, primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+    Column("level", Float, nullable=False),
+    Column("pairs", Integer, nullable=False),
+    Column("opened", Instant, nullable=False),
+    Column("outcome", String(16), nullable=True),
+    Column("ended", Instant, nullable=True),
+)
+
+TRIAL_PAIR = Table(
+    "trial_pair",
+    metadata,
+    Column("item", _id(), primary_key=True),
+    Column("round", Integer, primary_key=True, autoincrement=False),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("task", String, nullable=False),
+    Column("incumbent", Boolean, nullable=False),
+    Column("candidate", Boolean, nullable=False),
 )
