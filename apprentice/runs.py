@@ -4,7 +4,7 @@ A run can be killed at any time and carried on: the plan is a function of the ru
 an episode is a function of its place in the plan, and what is stored already is not asked again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -73,28 +73,53 @@ async def carry_out(run: Run, attempts: Sequence[Attempt], rig: Rig, watcher: Wa
     kept = rig.store.episode_ids(run.id)
     left = [each for each in attempts if each.id not in kept]
     told: Told = {}
-    file = rig.checkpoints / f"{run.id}.sqlite"
+
+    def keep(episode: Episode) -> None:
+        rig.store.add(episode)
+        if rig.reminder is not None and episode.id in told:
+            rig.reminder.note(episode, told.pop(episode.id))
+        watcher.episode(episode)
+
+    briefed = left if rig.reminder is None else rig.reminder.brief(left, told)
     try:
-        async with checkpoints(file) as checkpointer:
-            finished = practice(
-                rig.policy,
-                rig.environment,
-                left if rig.reminder is None else rig.reminder.brief(left, told),
-                limits=rig.limits,
-                checkpointer=checkpointer,
-                clock=rig.clock,
-                concurrency=min(rig.width, rig.policy.width),
-                on_step=watcher.step,
-            )
-            async with aclosing(finished):
-                async for episode in finished:
-                    rig.store.add(episode)
-                    if rig.reminder is not None and episode.id in told:
-                        rig.reminder.note(episode, told.pop(episode.id))
-                    watcher.episode(episode)
+        await play(run.id, briefed, rig, keep=keep, on_step=watcher.step)
     finally:
         await rig.policy.close()
     rig.store.finish_run(run.id, rig.clock())
+
+
+async def play(
+    name: str,
+    attempts: Iterable[Attempt],
+    rig: Rig,
+    *,
+    keep: Callable[[Episode], None],
+    on_step: Callable[[Attempt, Step], None] | None = None,
+) -> None:
+    """Make these attempts, and hand over each episode as it ends; the policy stays open.
+
+    Args:
+        name: of these attempts together: those under way when they were killed go on.
+        attempts: with their briefings.
+        rig: who acts where; its reminder is not asked.
+        keep: stores an episode.
+        on_step: told of each step as it is taken.
+    """
+    file = rig.checkpoints / f"{name}.sqlite"
+    async with checkpoints(file) as checkpointer:
+        finished = practice(
+            rig.policy,
+            rig.environment,
+            attempts,
+            limits=rig.limits,
+            checkpointer=checkpointer,
+            clock=rig.clock,
+            concurrency=min(rig.width, rig.policy.width),
+            on_step=on_step,
+        )
+        async with aclosing(finished):
+            async for episode in finished:
+                keep(episode)
     for leftover in file.parent.glob(f"{file.name}*"):  # -wal and -shm too
         leftover.unlink()
 
