@@ -1,8 +1,7 @@
 """What a critic is told of a case, in as much room as it has."""
 
-from collections.abc import Iterator, Sequence
-
 from agent.case import Case
+from agent.prompts.record import record, shorten
 from environments.episode import Ending, Episode
 from environments.transcript import Message, Origin
 from memory.evidence import tell
@@ -32,19 +31,14 @@ away: no action word for word, no thing by its number. Empty if you have none.
 why it goes wrong, what to do instead, and unless: when not to follow it, or empty. null if there \
 is nothing to learn."""
 
-FENCE = "=" * 20
 ROOM = 12_000
 """Characters of the whole record, some 3,000 tokens: what a small local model can hold."""
-
-SEEN = 400  # characters of one observation that are told; a quote of more is checked all the same
-OPENING = 1_200  # of the first one, which lists the place and states the goal
 
 
 def messages(case: Case, room: int = ROOM) -> tuple[Message, ...]:
     """Return what a critic reads."""
-    said = "\n\n".join(
-        part for part in (_task(case), _facts(case), _others(case), _record(case, room)) if part
-    )
+    told = record(case.episode, room, closing=True)
+    said = "\n\n".join(part for part in (_task(case), _facts(case), _others(case), told) if part)
     return (Message(Origin.SYSTEM, CRITIC), Message(Origin.TASK, f"{said}\n\n{REQUEST}"))
 
 
@@ -65,38 +59,8 @@ def _others(case: Case) -> str:
         f"A demonstration: {'; '.join(move.action for move in each.moves)}"
         for each in case.demonstrations
     ]
-    return "\n".join(["Other attempts at the same task:", *_cut(told, SEEN)]) if told else ""
+    return "\n".join(["Other attempts at the same task:", *map(shorten, told)]) if told else ""
 
 
 def _other(episode: Episode) -> str:
     return f"It ended {episode.ending} after: {'; '.join(episode.actions)}"
-
-
-def _record(case: Case, room: int) -> str:
-    """Tell the attempt step by step; where there is no room for all, the middle is left out."""
-    blocks = list(_blocks(case))
-    first, last = [blocks[0]], blocks[1:]
-    left = room - len(blocks[0])
-    kept: list[str] = []
-    for block in reversed(last):
-        left -= len(block)
-        if left < 0:
-            kept.append(f"[{len(last) - len(kept)} steps are left out here]")
-            break
-        kept.append(block)
-    return "\n".join([FENCE, *first, *reversed(kept), FENCE])
-
-
-def _blocks(case: Case) -> Iterator[str]:
-    for place, (step, seen) in enumerate(zip(case.episode.steps, case.seen, strict=False)):
-        text = next(iter(_cut([seen], SEEN if place else OPENING)))
-        did = step.action or f"no legal action: {step.completion.text[:SEEN]!r}"
-        yield f"Step {place} saw: {text}\nStep {place} did: {did}"
-    closing = next(iter(_cut([case.episode.closing], SEEN)))
-    yield f"Step {len(case.episode.steps)}, the end, saw: {closing}"
-
-
-def _cut(texts: Sequence[str], longest: int) -> Iterator[str]:
-    for text in texts:
-        line = " ".join(text.replace(FENCE, "").split())
-        yield line if len(line) <= longest else f"{line[:longest]}..."
