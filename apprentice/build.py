@@ -7,10 +7,12 @@ import os
 import platform
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from apprentice.acting import BASE, LOCAL, Named, find_acting
 from apprentice.config import Config
 from environments.environment import Environment
 from environments.errors import UnknownNameError, UserError
@@ -33,7 +35,7 @@ BYTES_PER_TOKEN = 3
 NO_KEY = "EMPTY"
 """Sent where no key is set: local servers take any, and OpenAI's client insists on one."""
 
-POLICIES = ("local[:MODEL]", "openai:MODEL", "random")
+POLICIES = ("local[:MODEL][@ADAPTER]", "openai:MODEL", "random")
 
 
 class PlaceError(UserError, OSError):
@@ -92,15 +94,15 @@ def make_policy(config: Config) -> "Policy":
     Raises:
         UnknownNameError: there is no such kind of policy.
     """
-    kind, _, model = config.policy.use.partition(":")
-    if kind == "random":
+    named = Named.parse(config.policy.use)
+    if named.kind == "random":
         from agent.scripted import RandomPolicy
 
         return RandomPolicy()
-    if kind == "openai" and model:
-        return _chat(config, model)
-    if kind == "local":
-        return _local(config, model)
+    if named.kind == "openai" and named.model:
+        return _chat(config, named.model)
+    if named.kind == LOCAL:
+        return _local(config, named)
     raise UnknownNameError("policy", config.policy.use, POLICIES)
 
 
@@ -126,11 +128,11 @@ def _chat(config: Config, model: str) -> "Policy":
     return ChatPolicy(make_endpoint(config, model))
 
 
-def _local(config: Config, model: str) -> "Policy":
+def _local(config: Config, named: Named) -> "Policy":
+    acting = find_acting(config, named)  # first: a slip in a name is told before torch is loaded
     import torch
 
     from distill.engine import LocalPolicy, LocalSettings
-    from distill.models import DEFAULT_MODEL
 
     actor = config.policy
     settings = LocalSettings(
@@ -138,7 +140,9 @@ def _local(config: Config, model: str) -> "Policy":
         temperature=actor.temperature,
         dtype=None if actor.dtype == "auto" else getattr(torch, actor.dtype),
     )
-    return LocalPolicy.open(model or DEFAULT_MODEL, cache=config.cache, settings=settings)
+    return LocalPolicy.open(
+        acting.model, cache=config.cache, settings=settings, adapter=acting.folder
+    )
 
 
 def make_judge(config: Config) -> "Policy | None":
@@ -146,7 +150,10 @@ def make_judge(config: Config) -> "Policy | None":
     judge = config.critic
     if judge.use == "off":
         return None
-    update = {"use": judge.use, "temperature": judge.temperature, "width": judge.votes}
+    named = Named.parse(judge.use)
+    if named.kind == LOCAL and not named.adapter:
+        named = replace(named, adapter=BASE)  # who learned to act may have forgotten how to judge
+    update = {"use": str(named), "temperature": judge.temperature, "width": judge.votes}
     actor = config.policy.model_copy(update=update)
     return make_policy(config.model_copy(update={"policy": actor}))
 

@@ -31,7 +31,8 @@ app.add_typer(memory_app, name="memory")
 Env = Annotated[str | None, typer.Option("--env", help="The environment [household].")]
 Games = Annotated[Path | None, typer.Option(help="ALFWorld games: packed file or folder.")]
 Policy = Annotated[
-    str | None, typer.Option(help="local[:MODEL], openai:MODEL or random [local:smollm2-135m].")
+    str | None,
+    typer.Option(help="local[:MODEL][@ADAPTER], openai:MODEL or random [local:smollm2-135m]."),
 ]
 Seed = Annotated[int | None, typer.Option(help="All randomness comes from it [0].")]
 Width = Annotated[int | None, typer.Option(min=1, help="Episodes at once [16].")]

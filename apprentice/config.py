@@ -27,6 +27,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from distill.trained import Trained
 from environments.errors import UserError
 
 PREFIX = "APPRENTICE_"
@@ -52,7 +53,7 @@ class World(Section):
 class Actor(Section):
     """Who acts."""
 
-    use: str = "local:smollm2-135m"  # local:MODEL | openai:MODEL | random
+    use: str = "local:smollm2-135m"  # local[:MODEL][@ADAPTER] | openai:MODEL | random
     temperature: NonNegativeFloat = 0.0  # 0: the likeliest action
     width: PositiveInt = 16  # episodes at once
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # of the local model
@@ -102,6 +103,30 @@ class Judge(Section):
     temperature: NonNegativeFloat = 0.7  # above 0, or all votes are one
 
 
+class Distill(Section):
+    """How the local model learns; what it costs at most, for one job."""
+
+    preset: str = "reward+critique"  # cold-start | reward | critique | reward+critique
+    trained: Trained = Trained.FULL
+    rank: PositiveInt = 16  # of a LoRA
+    rate: PositiveFloat | None = None  # learning rate; None: the one that suits `trained`
+    passes: PositiveInt = 8  # over the demonstrations of a cold start, with fresh detours each
+    demonstrations: int = Field(default=16, ge=0)  # of a cold start, and to replay from
+    detour_chance: float = Field(default=0.1, ge=0, le=1)  # before a demonstrated step
+    detour_longest: PositiveInt = 2  # actions
+    per_step: PositiveInt = 4  # fresh attempts an optimizer step learns from
+    replay: int = Field(default=4, ge=0)  # demonstrations mixed into each of them
+    part_tokens: PositiveInt = 4096  # computed at once: memory grows with it
+    length: PositiveInt = 2048  # tokens; longer episodes are left out
+    checkpointing: bool = False  # a third slower, for much less memory
+    canaries: int = Field(default=4, ge=0)  # mastered tasks played again while it learns
+    episodes: PositiveInt | None = 512  # budget: fresh attempts; None: no bound
+    tokens: PositiveInt | None = None  # budget: learned from; None: no bound
+    minutes: PositiveFloat | None = 60.0  # budget: of training; None: no bound
+    money: NonNegativeFloat | None = None  # budget: what `per_hour` adds up to; None: no bound
+    per_hour: NonNegativeFloat = 0.0  # price of this machine, in the currency of `money`
+
+
 def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "apprentice"
 
@@ -118,6 +143,7 @@ class Config(Section):
     limits: Budget = Budget()
     memory: Memory = Memory()
     critic: Judge = Judge()
+    distill: Distill = Distill()
 
 
 class _Sources(Config, BaseSettings):

@@ -9,6 +9,7 @@ from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
 
+from apprentice.acting import LOCAL, Named, find_acting
 from apprentice.build import make_endpoint, make_environment, make_store
 from apprentice.config import Config
 from environments.episode import Split
@@ -97,13 +98,14 @@ def _world(config: Config) -> Finding:
 
 
 def _model(config: Config) -> Finding:
-    kind, _, model = config.policy.use.partition(":")
-    if kind != "local":
+    named = Named.parse(config.policy.use)
+    if named.kind != LOCAL:
         return Finding("model", State.NOTE, f"not needed: the policy is {config.policy.use}")
-    from distill.models import DEFAULT_MODEL, resolve
+    from distill.models import resolve
 
-    name = model or DEFAULT_MODEL
-    return Finding("model", State.GOOD, f"{name} is ready in {resolve(name, config.cache)}")
+    acting = find_acting(config, named)
+    words = f"{acting.model} is ready in {resolve(acting.model, config.cache)}"
+    return Finding("model", State.GOOD, f"{words}; acts with adapter {acting.adapter!r}")
 
 
 def _endpoint(config: Config) -> Finding:

@@ -10,6 +10,7 @@ Folders are written once and never changed. What acts is one small file that is 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -19,21 +20,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from safetensors.torch import load_file, save_file
-
 from distill.models import load_model, load_tokenizer
-from distill.student import Lora, Student, Trained, add_lora
-from distill.weights import dense
+from distill.trained import Trained
 from environments.errors import UnknownNameError, UserError
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from distill.student import Student
+
 LINEAGE, POINTER = "lineage.json", "current.json"
 LORA_CONFIG, LORA_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 PEFT_PREFIX = "base_model.model."
 PACKAGES = ("torch", "transformers", "peft", "safetensors")
+
+NO_NAMES = ("base",)
+"""Names that mean something else where an adapter is asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +51,7 @@ class Lineage:
     episodes: tuple[str, ...]  # ids, demonstrations included
     seed: int
     made: datetime
+    digest: str = ""  # of the base's weights; empty: not known
     versions: Mapping[str, str] = field(
         default_factory=lambda: {name: version(name) for name in PACKAGES}
     )
@@ -58,6 +62,26 @@ class AdapterExistsError(UserError, FileExistsError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"an adapter {name!r} exists and is never changed; choose another name")
+
+
+class BadNameError(UserError, ValueError):
+    """A name that cannot be one of a folder, or that means something else."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"an adapter cannot be called {name!r}: use letters, digits, dots, dashes and "
+            f"underscores, and not {' or '.join(NO_NAMES)}"
+        )
+
+
+class NotAnAdapterError(UserError, LookupError):
+    """A folder that is none of ours."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{str(folder)!r} is no adapter: it has no readable {LINEAGE}; "
+            f"name a folder that `apprentice distill` made"
+        )
 
 
 class NoWayBackError(UserError, LookupError):
@@ -90,18 +114,17 @@ class Adapters:
 
     def lineage(self, name: str) -> Lineage:
         """Return where an adapter comes from."""
-        told: Any = json.loads((self.path(name) / LINEAGE).read_text(encoding="utf-8"))
-        told["trained"] = Trained(told["trained"])
-        told["episodes"] = tuple(told["episodes"])
-        told["made"] = datetime.fromisoformat(told["made"])
-        return Lineage(**told)
+        return read_lineage(self.path(name))
 
     def add(self, student: Student, tokenizer: PreTrainedTokenizerBase, lineage: Lineage) -> Path:
         """Keep the student's weights as they are now; return where.
 
         Raises:
             AdapterExistsError: the name is taken.
+            BadNameError: it cannot be a name.
         """
+        if lineage.name in NO_NAMES or not re.fullmatch(r"\w[\w.-]*", lineage.name):
+            raise BadNameError(lineage.name)
         target = self._folder / lineage.name
         if target.exists():
             raise AdapterExistsError(lineage.name)
@@ -155,12 +178,32 @@ class Adapters:
         pending.replace(self._folder / POINTER)  # one rename: there is no moment in between
 
 
+def read_lineage(folder: Path) -> Lineage:
+    """Return where the adapter in a folder comes from.
+
+    Raises:
+        NotAnAdapterError: there is none in it.
+    """
+    try:
+        told: Any = json.loads((folder / LINEAGE).read_text(encoding="utf-8"))
+        told["trained"] = Trained(told["trained"])
+        told["episodes"] = tuple(told["episodes"])
+        told["made"] = datetime.fromisoformat(told["made"])
+        return Lineage(**told)
+    except (OSError, ValueError, KeyError, TypeError):
+        raise NotAnAdapterError(folder) from None
+
+
 def load_adapter(
     folder: Path, base: Path, dtype: torch.dtype, device: torch.device
 ) -> PreTrainedModel:
     """Return the model of an adapter, ready to act or to be trained further."""
     if not (folder / LORA_CONFIG).exists():
         return load_model(folder, dtype, device)
+    from safetensors.torch import load_file
+
+    from distill.student import Lora, add_lora
+
     config = json.loads((folder / LORA_CONFIG).read_text(encoding="utf-8"))
     model = load_model(base, dtype, device)
     add_lora(model, Lora(rank=config["r"], alpha=config["lora_alpha"]))
@@ -192,6 +235,8 @@ def _write_weights(student: Student, folder: Path, base: str) -> None:
     if student.trained is Trained.FULL:
         student.model.save_pretrained(folder)
         return
+    from safetensors.torch import save_file
+
     named = {_peft(name): weight.detach().contiguous() for name, weight in student.weights.items()}
     save_file(named, folder / LORA_WEIGHTS, metadata={"format": "pt"})
     config = {
@@ -219,6 +264,8 @@ def _unpeft(key: str) -> str:
 
 def _merged(model: PreTrainedModel) -> PreTrainedModel:
     """Return the model without LoRA layers, their weights folded in as acting folds them in."""
+    from distill.weights import dense
+
     for name, module in list(model.named_modules()):
         if not hasattr(module, "get_base_layer"):
             continue

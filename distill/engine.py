@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import torch
 
+from distill.adapters import load_adapter
 from distill.fallback import Transcripts
 from distill.lanes import Feed, Lanes
 from distill.models import best_device, best_dtype, load_model, load_tokenizer, resolve
@@ -93,16 +94,26 @@ class LocalPolicy:
         *,
         cache: Path,
         settings: LocalSettings = LocalSettings(),
+        adapter: Path | None = None,
     ) -> Self:
         """Return the policy of a named model, found as `distill.models.resolve` says.
+
+        Args:
+            model: its name.
+            cache: where models are kept ready.
+            settings: how it works here.
+            adapter: the folder of one made from this model, to act with; it is part of the name.
 
         Raises:
             UserError: there is no such model, or it cannot be kept in the cache.
         """
         folder = resolve(model, cache)
         device = settings.device or best_device()
-        loaded = load_model(folder, settings.dtype or best_dtype(device), device)
-        return cls(model, loaded, load_tokenizer(folder), settings)
+        dtype = settings.dtype or best_dtype(device)
+        if adapter is None:
+            return cls(model, load_model(folder, dtype, device), load_tokenizer(folder), settings)
+        loaded = load_adapter(adapter, folder, dtype, device)
+        return cls(f"{model}@{adapter.name}", loaded, load_tokenizer(adapter), settings)
 
     async def complete(self, turn: Turn) -> Completion:
         """Write what comes next, together with whoever else is asking.

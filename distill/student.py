@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -24,18 +23,12 @@ from distill.batch import Logprobs, Targets
 from distill.collate import Packed, Work, pack
 from distill.encode import Encoded
 from distill.speech import NOTHING, Speech
+from distill.trained import Trained
 from environments.errors import UserError
 
 if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
-
-
-class Trained(StrEnum):
-    """Which weights learn."""
-
-    FULL = "full"
-    LORA = "lora"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -150,7 +150,7 @@ def test_a_step_of_which_nothing_is_usable_is_passed_over_and_counted():
 def test_no_step_begins_after_the_time_is_over(tmp_path):
     clock = [0.0]
 
-    def watch(progress):
+    def watch(_):
         clock[0] += 10.0
 
     rest = {"checkpoints": tmp_path, "watch": watch, "clock": lambda: clock[0]}

@@ -6,6 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from agent.attempt import Attempt
+from apprentice.acting import settled
 from apprentice.build import make_rig
 from apprentice.commands.run import comparison, new_run, practise
 from apprentice.config import Config
@@ -35,7 +36,7 @@ def demo(config: Config, episodes: int, *, as_json: bool) -> None:
 def _played(config: Config, episodes: int) -> Iterator[Summary]:
     for use in (config.policy.use, "random"):
         actor = config.policy.model_copy(update={"use": use})
-        chosen = config.model_copy(update={"policy": actor})
+        chosen = settled(config.model_copy(update={"policy": actor}))
         aside().print(Text(f"{use} plays {episodes} games of {config.environment.name}"))
         run = new_run(chosen, Split.TRAIN, episodes)
         watched_by = Narrator if use == config.policy.use else _unseen

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from rich.table import Table
 
+from apprentice.acting import settled
 from apprentice.build import make_rig, make_store, run_lock
 from apprentice.config import Config, frozen_settings, thaw
 from apprentice.report import Summary, summarize
@@ -36,6 +37,7 @@ class StoppedError(UserError, RuntimeError):
 
 def begin(config: Config, split: Split, episodes: int, *, as_json: bool) -> None:
     """Practise this many episodes and print what they amount to."""
+    config = settled(config)
     run = new_run(config, split, episodes)
     with make_rig(config) as rig:
         summary = practise(config, run, rig, fresh=True)
