@@ -129,7 +129,7 @@ class Judge:
         return await self._mean(of_one(attempt, SURE, self._room), PERCENTS) / 100
 
     async def meets(self, attempt: Episode, criteria: Sequence[str]) -> Rubric:
-        """Return which criteria the attempt meets, each a statement such as `It opens a box.`"""
+        """Return which criteria the attempt meets, each a statement on its own."""
         questions = [of_one(attempt, question, self._room) for question in texts(criteria)]
         chances = await asyncio.gather(*(self._leans(told, YES_NO) for told in questions))
         return Rubric(tuple(criteria), tuple(chances))

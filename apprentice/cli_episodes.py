@@ -46,6 +46,30 @@ def show(episode: EpisodeId, home: Home = None, config: File = None, json: Json 
 
 
 @app.command()
+def annotate(
+    episode: EpisodeId,
+    score: Annotated[
+        int | None, typer.Option(min=-1, max=1, help="1 good, -1 bad, 0 neither.")
+    ] = None,
+    correct: Annotated[
+        str | None, typer.Option(help="The action that --step should have been.")
+    ] = None,
+    step: Annotated[int | None, typer.Option(min=1, help="The step to correct.")] = None,
+    note: Annotated[str, typer.Option(help="A comment.")] = "",
+    by: Annotated[str, typer.Option(help="Who says so.")] = "a person",
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """Score, correct or comment an episode: a person's word is an anchor."""
+    from apprentice.commands.annotate import annotate as keep
+    from apprentice.commands.annotate import said_now
+
+    said = said_now(score, step, correct, note, by)
+    keep(settings(home, config), episode, said, as_json=json)
+
+
+@app.command()
 def replay(episode: EpisodeId, home: Home = None, config: File = None, json: Json = False) -> None:
     """Act an episode again and compare what is seen."""
     from apprentice.commands.episodes import EXIT_DIFFERS

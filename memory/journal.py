@@ -24,6 +24,7 @@ class Deed(StrEnum):
     CRITICIZED = "criticized"  # a critique, new or with fewer sources
     RECALLED = "recalled"  # items were recalled for an episode
     TAGGED = "tagged"  # a critic said which of them helped
+    ANNOTATED = "annotated"  # a person scored, corrected or commented an episode
     REMOVED = "removed"  # an item or critique, because its last source was forgotten
     FORGOTTEN = "forgotten"  # an episode
 

@@ -182,6 +182,10 @@ def _tag(connection: Connection, entries: Sequence[Entry]) -> None:
             connection.execute(tagged.values(tag=bindparam("said")), rows)
 
 
+def _leave(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Change no table: the journal itself is read, by the episode that is its subject."""
+
+
 def _remove(connection: Connection, entries: Sequence[Entry]) -> None:
     for entry in entries:
         id = entry.subject
@@ -211,6 +215,7 @@ _EFFECTS: dict[Deed, Callable[[Connection, Sequence[Entry]], None]] = {
     Deed.CRITICIZED: _criticize,
     Deed.RECALLED: _recall,
     Deed.TAGGED: _tag,
+    Deed.ANNOTATED: _leave,
     Deed.REMOVED: _remove,
     Deed.FORGOTTEN: _forget,
 }

@@ -1,6 +1,8 @@
 """`apprentice episodes`: list, read, replay and export what was kept."""
 
+import json
 import sys
+from collections import defaultdict
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,12 +14,14 @@ from rich.padding import Padding
 from rich.text import Text
 
 from apprentice.build import make_bank, make_environment, make_store
+from apprentice.commands.annotate import open_annotations, tell_annotation
 from apprentice.config import Config, thaw
 from apprentice.terminal import SHORT_ID, ending, inert, out, say_json, table, tell
 from environments.environment import Environment
 from environments.episode import Episode
 from environments.errors import UserError
 from environments.transcript import NOT_AN_ACTION
+from memory.annotations import Annotation, to_plain
 from memory.records import EpisodeRow
 from memory.store import Filters, Store
 
@@ -47,10 +51,10 @@ def show(config: Config, episode_id: str, *, as_json: bool) -> None:
     """Print one episode to be read."""
     with make_store(config) as store:
         episode = store.get(episode_id)
+    with open_annotations(config) as kept:
+        annotations = kept.of(episode.id)
     if as_json:
-        from environments.wire import episode_to_json
-
-        sys.stdout.write(episode_to_json(episode).decode() + "\n")
+        sys.stdout.write(_line(episode, annotations))
         return
     console = out()
     console.print(Text.assemble(f"{episode.id}  {episode.task.kind}  ", ending(episode.ending)))
@@ -60,6 +64,8 @@ def show(config: Config, episode_id: str, *, as_json: bool) -> None:
     console.print(Padding(Text(inert(episode.closing)), (0, 0, 0, 4), expand=False))
     if episode.error:
         console.print(Text(inert(episode.error), style="magenta"))
+    for said in annotations:
+        tell_annotation(console, said)
 
 
 def replay(config: Config, episode_id: str, *, as_json: bool) -> bool:
@@ -91,13 +97,18 @@ def first_difference(environment: Environment, episode: Episode) -> int | None:
 
 
 def export(config: Config, filters: Filters, file: Path | None, *, as_json: bool) -> None:
-    """Write the matching episodes as JSON lines, oldest first, to a file or standard output."""
-    from environments.wire import episode_to_json
+    """Write the matching episodes as JSON lines, oldest first, to a file or standard output.
 
+    An episode that people said something of has one key more, which reading it back ignores.
+    """
     written = 0
+    with open_annotations(config) as kept:
+        said = defaultdict[str, list[Annotation]](list)
+        for each in kept.all():
+            said[each.episode].append(each)
     with make_store(config) as store, _opened(file) as target:
         for episode in store.episodes(**filters):
-            target.write(episode_to_json(episode).decode() + "\n")
+            target.write(_line(episode, said.get(episode.id, ())))
             written += 1
     if file and as_json:
         say_json({"episodes": written, "file": str(file)})
@@ -125,6 +136,16 @@ def forget(config: Config, episode_id: str, why: str | None, *, as_json: bool) -
     console.print(Text(f"episode {episode} {done}"))
     console.print(Text(f"removed with it: {', '.join(plan.removed) or 'nothing'}"))
     console.print(Text(f"kept, without it: {', '.join(kept) or 'nothing'}"))
+
+
+def _line(episode: Episode, annotations: Sequence[Annotation]) -> str:
+    from environments.wire import episode_to_json
+
+    plain = episode_to_json(episode).decode()
+    if annotations:
+        told = json.dumps([to_plain(each) for each in annotations], ensure_ascii=False)
+        plain = f'{plain[:-1]},"annotations":{told}}}'
+    return plain + "\n"
 
 
 @contextmanager
