@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,29 @@ if TYPE_CHECKING:
     from distill.presets import Preset
 
 
+class Spent(StrEnum):
+    """What was used up."""
+
+    SECONDS = "time"
+    TOKENS = "tokens"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a study may use; no step begins beyond, sittings before a kill count too."""
+
+    seconds: float | None = None  # None: any
+    tokens: int | None = None  # None: any
+
+    def spent(self, seconds: float, tokens: int) -> Spent | None:
+        if self.seconds is not None and seconds >= self.seconds:
+            return Spent.SECONDS
+        return Spent.TOKENS if self.tokens is not None and tokens >= self.tokens else None
+
+
+NO_BOUNDS = Bounds()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Studied:
     """What came of a study, sittings before a kill included."""
@@ -42,8 +66,9 @@ class Studied:
     samples: int  # sequences learned from, each time they were
     tokens: int
     seconds: float
+    episodes: tuple[str, ...]  # whose sequences these are, each once, in order
     resumed_at: int = 0  # the step after which this sitting began
-    spent: bool = False  # it ended because `seconds` were over
+    spent: Spent | None = None  # which bound ended it; None: all was learned, or an alarm
 
 
 @dataclass(slots=True)
@@ -55,7 +80,8 @@ class _Count:
     tokens: int = 0
     seconds: float = 0.0
     dropped: Dropped = field(default_factory=Counter[Reason])
-    spent: bool = False
+    episodes: dict[str, None] = field(default_factory=dict[str, None])  # ordered
+    spent: Spent | None = None
 
 
 def study(  # noqa: PLR0913 - as `train`, each by its name
@@ -69,7 +95,7 @@ def study(  # noqa: PLR0913 - as `train`, each by its name
     checkpoints: Path | None = None,
     canary: Callable[[], float] | None = None,
     rails: Rails = RAILS,
-    seconds: float | None = None,
+    bounds: Bounds = NO_BOUNDS,
 ) -> Studied:
     """Learn what was chosen, one optimizer step for each step given.
 
@@ -84,7 +110,7 @@ def study(  # noqa: PLR0913 - as `train`, each by its name
             every `rails.every` steps: the state that the rails would go back to.
         canary: the share of long mastered tasks that are still solved.
         rails: when to stop and go back to the last good weights.
-        seconds: begin no step after so many; None: no bound.
+        bounds: where it ends early.
 
     Raises:
         UnlikeError: the folder holds the checkpoints of another study.
@@ -98,8 +124,8 @@ def study(  # noqa: PLR0913 - as `train`, each by its name
     def works() -> Iterator[Work]:
         for step in steps[count.at :]:
             count.seconds = before + clock() - began
-            if seconds is not None and count.seconds >= seconds:
-                count.spent = True
+            count.spent = bounds.spent(count.seconds, count.tokens)
+            if count.spent is not None:
                 return
             work = _work(training, encoder, step, teacher, count)
             if work is not None:
@@ -128,6 +154,7 @@ def study(  # noqa: PLR0913 - as `train`, each by its name
         samples=count.samples,
         tokens=count.tokens,
         seconds=before + clock() - began,
+        episodes=tuple(count.episodes),
         resumed_at=first,
         spent=count.spent,
     )
@@ -149,6 +176,7 @@ def _work(
     work = collate(rows, device=training.student.device)
     count.samples += len(rows)
     count.tokens += work.tokens
+    count.episodes.update(dict.fromkeys(row.encoded.episode for row in rows))
     if teacher is None:
         return work
     part_tokens = training.pace.part_tokens
@@ -166,6 +194,7 @@ def _found(training: Training, checkpoints: Path | None, digest: str) -> tuple[_
     dropped = Counter({Reason(reason): many for reason, many in note["dropped"].items()})
     count = _Count(**{name: note[name] for name in ("at", "samples", "tokens", "seconds")})
     count.dropped = dropped
+    count.episodes = dict.fromkeys(note["episodes"])
     history = tuple(Vitals(**each) for each in note["history"])
     return count, Past(history=history, before=note["before"])
 
@@ -178,6 +207,7 @@ def _noted(count: _Count, past: Past) -> dict[str, Any]:
         "tokens": count.tokens,
         "seconds": count.seconds,
         "dropped": {reason.value: many for reason, many in count.dropped.items()},
+        "episodes": list(count.episodes),
         "history": [asdict(vitals) for vitals in past.history],
         "before": past.before,
     }

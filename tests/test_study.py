@@ -14,7 +14,7 @@ from distill.curriculum import compared
 from distill.encode import HeldOutError, Reading, Reason
 from distill.presets import PRESETS
 from distill.rails import Rails
-from distill.study import study
+from distill.study import Bounds, Spent, study
 from distill.teaching import taught
 from distill.train import Pace, Training
 from environments.episode import Split
@@ -77,7 +77,7 @@ def test_every_step_given_is_one_of_the_optimizer_and_all_is_counted():
     assert (done.outcome.steps, training.step, done.samples) == (5, 5, 15)
     assert done.tokens == sum(collate(rows_of(tiny_encoder(), s)[0]).tokens for s in steps())
     assert done.dropped == Counter()
-    assert (done.outcome.alarm, done.resumed_at, done.spent) == (None, 0, False)
+    assert (done.outcome.alarm, done.resumed_at, done.spent) == (None, 0, None)
 
 
 @pytest.mark.parametrize("killed", [1, 2, 3, 4, 5])
@@ -91,6 +91,7 @@ def test_killed_at_any_step_it_ends_in_the_same_bits(tmp_path, killed):
     assert done.resumed_at == {1: 0, 2: 0, 3: 2, 4: 2, 5: 4}[killed]
     assert same(again, undisturbed)
     assert (done.samples, done.tokens, done.outcome.steps) == (whole.samples, whole.tokens, 5)
+    assert done.episodes == whole.episodes
 
 
 def test_the_rails_remember_what_they_saw_before_a_kill(tmp_path):
@@ -154,10 +155,18 @@ def test_no_step_begins_after_the_time_is_over(tmp_path):
         clock[0] += 10.0
 
     rest = {"checkpoints": tmp_path, "watch": watch, "clock": lambda: clock[0]}
-    done = learned(a_training(), steps(), seconds=25.0, **rest)
-    assert (done.outcome.steps, done.spent, done.seconds) == (3, True, 30.0)
-    again = learned(a_training(), steps(), seconds=25.0, **rest)  # from the checkpoint: 20 s gone
-    assert (again.resumed_at, again.outcome.steps, again.spent) == (2, 3, True)
+    rest["bounds"] = Bounds(seconds=25.0)
+    done = learned(a_training(), steps(), **rest)
+    assert (done.outcome.steps, done.spent, done.seconds) == (3, Spent.SECONDS, 30.0)
+    again = learned(a_training(), steps(), **rest)  # from the checkpoint: 20 s gone
+    assert (again.resumed_at, again.outcome.steps, again.spent) == (2, 3, Spent.SECONDS)
+
+
+def test_no_step_begins_after_the_tokens_are_used():
+    whole = learned(a_training(), steps())
+    done = learned(a_training(), steps(), bounds=Bounds(tokens=whole.tokens * 2 // 5))
+    assert (done.outcome.steps, done.spent) == (2, Spent.TOKENS)
+    assert done.episodes == ("won-0", "lost-0", "take_gold", "won-1", "lost-1")
 
 
 def test_checkpoints_of_other_steps_are_refused(tmp_path):
