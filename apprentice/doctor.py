@@ -14,6 +14,8 @@ from apprentice.build import make_endpoint, make_environment, make_store
 from apprentice.config import Config
 from environments.episode import Split
 from environments.errors import UserError
+from environments.sandbox.bubblewrap import SandboxError
+from environments.sandbox.sandbox import try_out
 
 ROOM_NEEDED_GB = 2.0
 """The default model made ready takes 0.3 GB and a store of 10^5 episodes about 0.5 GB."""
@@ -123,10 +125,11 @@ def _index(_config: Config) -> Finding:
 
 
 def _sandbox(_config: Config) -> Finding:
-    if shutil.which("bwrap"):
-        return Finding("sandbox", State.GOOD, "bubblewrap is here for tasks that run code")
-    words = "no bubblewrap: tasks that run code will refuse; on Debian: apt-get install bubblewrap"
-    return Finding("sandbox", State.NOTE, words)
+    try:
+        try_out()
+    except SandboxError as error:  # needed by some environments only
+        return Finding("sandbox", State.NOTE, str(error))
+    return Finding("sandbox", State.GOOD, "code of tasks runs shut in: no network, nothing to read")
 
 
 CHECKS: dict[str, Callable[[Config], Finding]] = {
