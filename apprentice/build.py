@@ -159,15 +159,20 @@ def make_judge(config: Config) -> "Policy | None":
 
 
 @contextmanager
-def make_rig(config: Config) -> "Generator[Rig]":
-    """Yield all that a run needs; its policy is closed by the run, the rest here."""
+def make_rig(config: Config, *, policy: "Policy | None" = None) -> "Generator[Rig]":
+    """Yield all that a run needs; its policy is closed by the run, the rest here.
+
+    Args:
+        config: the settings.
+        policy: who acts, if somebody has made it already; None: the one that the settings name.
+    """
     from agent.attempt import Limits
     from apprentice.runs import Rig
 
     with ExitStack() as open_things:
         environment = make_environment(config)  # first: a slip in a name is told before any loading
         store = open_things.enter_context(make_store(config))
-        policy = make_policy(config)
+        policy = policy or make_policy(config)
         yield Rig(
             environment=environment,
             policy=policy,

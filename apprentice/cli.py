@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from apprentice.cli_episodes import app as episodes_app
+from apprentice.cli_learn import app as learn_app
 from apprentice.cli_memory import app as memory_app
 from apprentice.cli_skills import app as skills_app
 from apprentice.flags import File, Home, Json, settings
@@ -27,6 +28,7 @@ app = typer.Typer(
 app.add_typer(episodes_app, name="episodes")
 app.add_typer(skills_app, name="skills")
 app.add_typer(memory_app, name="memory")
+app.add_typer(learn_app)  # its commands stand beside the others
 
 Env = Annotated[str | None, typer.Option("--env", help="The environment [household].")]
 Games = Annotated[Path | None, typer.Option(help="ALFWorld games: packed file or folder.")]

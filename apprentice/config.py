@@ -127,6 +127,35 @@ class Distill(Section):
     per_hour: NonNegativeFloat = 0.0  # price of this machine, in the currency of `money`
 
 
+class Gate(Section):
+    """What a candidate has to pass before it acts; see `apprentice.gate.Bar`."""
+
+    anchors: int = Field(default=12, ge=0)  # tasks that may not regress
+    tolerated: int = Field(default=2, ge=0)  # of these it may lose
+    pairs: PositiveInt = 200  # at most
+    budget: PositiveInt | None = None  # pairs played in one go; None: until it is decided
+    block: PositiveInt = 16  # pairs between two looks
+    worthwhile: float = Field(default=0.1, gt=0, lt=1)  # gain that one would be sorry to miss
+    tries: int = Field(default=4, ge=0)  # at each task whose range of solutions is compared
+    ranged: PositiveInt = 8  # tasks compared so
+    false_share: float = Field(default=0.1, gt=0, lt=1)  # of all that is ever promoted
+
+
+class Learn(Section):
+    """What one round of learning consists of."""
+
+    tasks: PositiveInt = 12  # practised
+    attempts: PositiveInt = 8  # at each
+    temperature: PositiveFloat = 1.0  # at 0 all attempts at a task would be the same
+    steps: PositiveInt | None = None  # where practice is cut off; None: where all else is
+    failing: float = Field(default=0.4, ge=0, le=1)  # share of tasks of types that fail
+    middling: float = Field(default=0.4, ge=0, le=1)  # share of tasks solved now and then
+    critiques: int = Field(default=12, ge=0)  # failures that the critic is asked about, if there is
+    exam: PositiveInt | None = None  # dev tasks; None: all
+    probes: int = Field(default=16, ge=0)  # tasks that show which memories the weights hold now
+    idle: float = Field(default=0.05, ge=0, lt=1)  # an uplift surely below is none
+
+
 def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "apprentice"
 
@@ -144,6 +173,8 @@ class Config(Section):
     memory: Memory = Memory()
     critic: Judge = Judge()
     distill: Distill = Distill()
+    gate: Gate = Gate()
+    learn: Learn = Learn()
 
 
 class _Sources(Config, BaseSettings):
