@@ -112,12 +112,13 @@ class Distill(Section):
     rate: PositiveFloat | None = None  # learning rate; None: the one that suits `trained`
     passes: PositiveInt = 8  # over the demonstrations of a cold start, with fresh detours each
     demonstrations: int = Field(default=16, ge=0)  # of a cold start, and to replay from
-    detour_chance: float = Field(default=0.1, ge=0, le=1)  # before a demonstrated step
-    detour_longest: PositiveInt = 2  # actions
+    detour_chance: float | None = Field(default=None, ge=0, le=1)  # None: as `Detours` has it
+    detour_longest: PositiveInt | None = None  # places; None: as `Detours` has it
     per_step: PositiveInt = 4  # fresh attempts an optimizer step learns from
     replay: int = Field(default=4, ge=0)  # demonstrations mixed into each of them
     part_tokens: PositiveInt = 4096  # computed at once: memory grows with it
     length: PositiveInt = 2048  # tokens; longer episodes are left out
+    internalise: bool = False  # learn to do without what memory said
     checkpointing: bool = False  # a third slower, for much less memory
     canaries: int = Field(default=4, ge=0)  # mastered tasks played again while it learns
     episodes: PositiveInt | None = 512  # budget: fresh attempts; None: no bound

@@ -16,11 +16,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from distill.models import load_model, load_tokenizer
+from distill.models import load_model, load_tokenizer, quietly
 from distill.trained import Trained
 from environments.errors import UnknownNameError, UserError
 
@@ -51,6 +52,7 @@ class Lineage:
     episodes: tuple[str, ...]  # ids, demonstrations included
     seed: int
     made: datetime
+    walkthroughs: tuple[str, ...] = ()  # tasks that the environment itself showed how to solve
     digest: str = ""  # of the base's weights; empty: not known
     versions: Mapping[str, str] = field(
         default_factory=lambda: {name: version(name) for name in PACKAGES}
@@ -81,6 +83,16 @@ class NotAnAdapterError(UserError, LookupError):
         super().__init__(
             f"{str(folder)!r} is no adapter: it has no readable {LINEAGE}; "
             f"name a folder that `apprentice distill` made"
+        )
+
+
+class FullParentError(UserError, ValueError):
+    """A LoRA that would stand beside weights which are not the base's."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"adapter {name!r} was fully trained, a LoRA can only go on from a LoRA or the base; "
+            f"set distill.trained to 'full', or begin from @base"
         )
 
 
@@ -188,23 +200,65 @@ def read_lineage(folder: Path) -> Lineage:
         told: Any = json.loads((folder / LINEAGE).read_text(encoding="utf-8"))
         told["trained"] = Trained(told["trained"])
         told["episodes"] = tuple(told["episodes"])
+        told["walkthroughs"] = tuple(told["walkthroughs"])
         told["made"] = datetime.fromisoformat(told["made"])
         return Lineage(**told)
     except (OSError, ValueError, KeyError, TypeError):
         raise NotAnAdapterError(folder) from None
 
 
+def load_student(  # noqa: PLR0913 - what a student is made of, each by its name
+    folder: Path | None,
+    base: Path,
+    trained: Trained,
+    *,
+    dtype: torch.dtype,
+    device: torch.device,
+    rank: int = 16,
+    checkpointing: bool = False,
+) -> Student:
+    """Return what goes on learning from an adapter, or from the base model.
+
+    Args:
+        folder: of the adapter; None: the base model begins.
+        base: the folder of the base model.
+        trained: a LoRA that goes on as full training is folded in first.
+        dtype: to compute in.
+        device: to compute on.
+        rank: of a new LoRA; one that goes on keeps its own.
+        checkpointing: a third slower, for much less memory.
+
+    Raises:
+        FullParentError: a fully trained adapter cannot go on as a LoRA.
+    """
+    from distill.student import Lora, Student
+
+    lora = Lora(rank=rank, alpha=2 * rank)
+    if folder is None:
+        model = load_model(base, dtype, device)
+    else:
+        model = load_adapter(folder, base, dtype, device)
+        config = _lora_config(folder)
+        if config is None and trained is Trained.LORA:
+            raise FullParentError(folder.name)
+        if config is not None and trained is Trained.FULL:
+            model = _merged(model)
+        elif config is not None:
+            lora = Lora(rank=config["r"], alpha=config["lora_alpha"])
+    return Student(model, trained, lora=lora, checkpointing=checkpointing)
+
+
 def load_adapter(
     folder: Path, base: Path, dtype: torch.dtype, device: torch.device
 ) -> PreTrainedModel:
     """Return the model of an adapter, ready to act or to be trained further."""
-    if not (folder / LORA_CONFIG).exists():
+    config = _lora_config(folder)
+    if config is None:
         return load_model(folder, dtype, device)
     from safetensors.torch import load_file
 
     from distill.student import Lora, add_lora
 
-    config = json.loads((folder / LORA_CONFIG).read_text(encoding="utf-8"))
     model = load_model(base, dtype, device)
     add_lora(model, Lora(rank=config["r"], alpha=config["lora_alpha"]))
     kept = load_file(folder / LORA_WEIGHTS)
@@ -222,18 +276,36 @@ def export(folder: Path, base: Path, target: Path, dtype: torch.dtype) -> Path:
     import torch
 
     model = load_adapter(folder, base, dtype, torch.device("cpu"))
-    if (folder / LORA_CONFIG).exists():
+    if _lora_config(folder) is not None:
         model = _merged(model)
     target.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(target)
+    with quietly():
+        model.save_pretrained(target)
     load_tokenizer(folder).save_pretrained(target)
     shutil.copy2(folder / LINEAGE, target / LINEAGE)
     return target
 
 
+def weights_digest(folder: Path) -> str:
+    """Return what tells the weights in a folder from any others."""
+    digest = blake2b(digest_size=16)
+    for file in sorted(folder.glob("*.safetensors")):
+        with file.open("rb") as stream:
+            while piece := stream.read(1 << 22):
+                digest.update(piece)
+    return digest.hexdigest()
+
+
+def _lora_config(folder: Path) -> dict[str, Any] | None:
+    """Return the settings of a LoRA; None: the folder holds a whole model."""
+    file = folder / LORA_CONFIG
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
 def _write_weights(student: Student, folder: Path, base: str) -> None:
     if student.trained is Trained.FULL:
-        student.model.save_pretrained(folder)
+        with quietly():
+            student.model.save_pretrained(folder)
         return
     from safetensors.torch import save_file
 

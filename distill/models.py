@@ -100,7 +100,7 @@ def load_model(folder: Path, dtype: torch.dtype, device: torch.device) -> PreTra
     """Return the model in evaluation mode, in this dtype: the file's own may be slow here."""
     from transformers import AutoModelForCausalLM
 
-    with _quiet():
+    with quietly():
         model = cast(
             "torch.nn.Module",
             AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True),
@@ -139,7 +139,7 @@ def _unpack(gguf: Path, folder: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    with _quiet():
+    with quietly():
         tokenizer = AutoTokenizer.from_pretrained(
             gguf.parent, gguf_file=gguf.name, local_files_only=True
         )
@@ -200,7 +200,7 @@ def _rename(written: Path, target: Path) -> None:
 
 
 @contextmanager
-def _quiet() -> Generator[None]:
+def quietly() -> Generator[None]:
     """Silence transformers' warnings and progress bars, some of which only know stderr."""
     from transformers.utils import logging
 

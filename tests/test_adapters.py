@@ -12,10 +12,13 @@ from distill.adapters import (
     POINTER,
     AdapterExistsError,
     Adapters,
+    FullParentError,
     Lineage,
     NoWayBackError,
     export,
     load_adapter,
+    load_student,
+    weights_digest,
 )
 from distill.student import Lora, Student, Trained
 from distill.weights import dense
@@ -107,6 +110,35 @@ def test_training_goes_on_from_a_kept_lora(kept, base):
     folder = kept.add(student, tokenizer(), replace(LINEAGE, trained=Trained.LORA))
     again = Student(load_adapter(folder, base, torch.float32, CPU), Trained.LORA)
     assert all(torch.equal(again.weights[n], w) for n, w in student.weights.items())
+
+
+@pytest.mark.parametrize("parent", [None, *Trained])
+@pytest.mark.parametrize("kind", Trained)
+def test_learning_goes_on_from_whatever_it_can(kept, base, parent, kind):
+    folder = None
+    said = says(tiny_model())
+    if parent is not None:
+        student = trained_student(parent)
+        folder = kept.add(student, tokenizer(), replace(LINEAGE, trained=parent))
+        said = says(student.model)
+    if (parent, kind) == (Trained.FULL, Trained.LORA):
+        with pytest.raises(FullParentError, match="'first' was fully trained"):
+            load_student(folder, base, kind, dtype=torch.float32, device=CPU)
+        return
+    again = load_student(folder, base, kind, dtype=torch.float32, device=CPU, rank=8)
+    assert torch.allclose(says(again.model), said, atol=1e-5)
+    assert (again.trained, any("lora" in name for name in again.weights)) == (
+        kind,
+        kind is Trained.LORA,
+    )
+    if kind is Trained.LORA:
+        assert again.lora.rank == (8 if parent is None else 4)
+
+
+def test_other_weights_have_another_digest(tmp_path, base):
+    tiny_model(seed=1).save_pretrained(tmp_path / "other")
+    assert weights_digest(base) == weights_digest(base)
+    assert weights_digest(base) != weights_digest(tmp_path / "other")
 
 
 def test_lineage_comes_back_as_it_was(kept):
