@@ -29,7 +29,7 @@ from environments.episode import Ending, Split
 from memory.items import Standing
 from memory.journal import Deed
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration: a database that says so is opened without loading Alembic."""
 
 metadata = MetaData()
@@ -203,7 +203,7 @@ TRIAL = Table(
     Column("level", Float, nullable=False),
     Column("pairs", Integer, nullable=False),
     Column("opened", Instant, nullable=False),
-    Column("outcome", String(16), nullable=True),
+    Column("result", String(16), nullable=True),
     Column("ended", Instant, nullable=True),
 )
 
@@ -216,4 +216,35 @@ TRIAL_PAIR = Table(
     Column("task", String, nullable=False),
     Column("incumbent", Boolean, nullable=False),
     Column("candidate", Boolean, nullable=False),
+)
+
+ROUND = Table(
+    "round",
+    metadata,
+    Column("id", _id(), primary_key=True),
+    Column("number", Integer, nullable=False, unique=True),
+    Column("seed", BigInteger, nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("started", Instant, nullable=False),
+    Column("finished", Instant, nullable=True),
+)
+
+STAGE = Table(
+    "stage",
+    metadata,
+    Column("round", _id(), ForeignKey("round.id"), primary_key=True),
+    Column("name", String(16), primary_key=True),
+    Column("report", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+)
+
+VERDICT = Table(
+    "verdict",
+    metadata,
+    Column("candidate", _id(), primary_key=True),  # an adapter
+    Column("number", Integer, nullable=False, unique=True),
+    Column("level", Float, nullable=False),
+    Column("opened", Instant, nullable=False),
+    Column("outcome", String(16), nullable=True),
+    Column("decided", Instant, nullable=True),
 )

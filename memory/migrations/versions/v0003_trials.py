@@ -19,7 +19,7 @@ def upgrade() -> None:
         sa.Column("level", sa.Float, nullable=False),
         sa.Column("pairs", sa.Integer, nullable=False),
         sa.Column("opened", instant, nullable=False),
-        sa.Column("outcome", sa.String(16)),
+        sa.Column("result", sa.String(16)),
         sa.Column("ended", instant),
     )
     op.create_table(
