@@ -21,7 +21,7 @@ from distill.collate import Chosen, collate, rows_of
 from distill.curriculum import compared, dealt, demonstrated, grouped, mixed
 from distill.encode import Encoder, Reading
 from distill.engine import LocalPolicy, LocalSettings
-from distill.excursions import Detours, excursion
+from distill.excursions import Guide, excursion
 from distill.models import (
     DEFAULT_MODEL,
     best_device,
@@ -32,7 +32,7 @@ from distill.models import (
 )
 from distill.presets import PRESETS, Preset
 from distill.render import Renderer
-from distill.searching import searched
+from distill.searching import surveyed
 from distill.student import Student, Trained
 from distill.teaching import taught
 from distill.train import RATES, Pace, Progress, Training, train
@@ -43,7 +43,6 @@ from environments.household.household import Household
 from environments.seed import derive
 from environments.transcript import Turn, transcript
 
-DETOURS = Detours(chance=0.1, longest=2)
 KIND = "pick_and_place_simple"
 RECEPTACLES = 6
 LANES, LENGTH = 16, 2048
@@ -146,26 +145,20 @@ def begin(plan: Plan, seed: int, cache: Path) -> Pupil:
 def cold_start(pupil: Pupil) -> tuple[Chosen, ...]:
     plan, rng = pupil.plan, Random(derive(pupil.seed, "cold start"))
     tasks = pupil.world.tasks(Split.TRAIN)[: plan.demonstrations]
+    guide = Guide(environment=pupil.world, whereabouts=surveyed(pupil.world, tasks))
     shown: list[Reading] = []
     for number in range(plan.passes):
-        again = [demonstration(pupil, task, rng) for task in tasks]
+        again = [demonstration(guide, task, rng) for task in tasks]
         steps = dealt(demonstrated(again), plan.per_step, rng)
         study(pupil, list(steps), PRESETS["cold-start"], f"cold {number}")
         shown = again
     return demonstrated(shown)
 
 
-def demonstration(pupil: Pupil, task: Task, rng: Random) -> Reading:
-    plan = pupil.world.gold(task)
+def demonstration(guide: Guide, task: Task, rng: Random) -> Reading:
+    plan = guide.environment.gold(task)
     assert plan is not None
-    return excursion(
-        pupil.world,
-        task,
-        searched(pupil.world, task, plan),
-        detours=DETOURS,
-        rng=rng,
-        now=datetime.now(UTC),
-    )
+    return excursion(guide, task, plan, rng=rng, now=datetime.now(UTC))
 
 
 def practise(pupil: Pupil, number: int, replayed: Sequence[Chosen]) -> None:

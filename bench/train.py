@@ -24,7 +24,7 @@ from bench.figures import Figure, flags, report
 from distill.collate import Work, collate, fed, pack, rows_of
 from distill.curriculum import demonstrated
 from distill.encode import Encoder
-from distill.excursions import Detours, excursion
+from distill.excursions import Guide, excursion
 from distill.models import (
     DEFAULT_MODEL,
     best_device,
@@ -35,6 +35,7 @@ from distill.models import (
 )
 from distill.objectives.imitate import imitate
 from distill.render import Renderer
+from distill.searching import surveyed
 from distill.student import Student, Trained
 from distill.train import RATES, Pace, Training
 from environments.episode import Split
@@ -124,16 +125,11 @@ def household() -> Household:
 def some_work(encoder: Encoder, device: torch.device) -> Work:
     """Return the demonstrations whose length is nearest to the one wanted."""
     world, rng = household(), Random(0)
+    tasks = world.tasks(Split.TRAIN)
+    guide = Guide(environment=world, whereabouts=surveyed(world, tasks))
     readings = [
-        excursion(
-            world,
-            task,
-            world.gold(task),
-            detours=Detours(chance=0.2),
-            rng=rng,
-            now=datetime(2026, 1, 1, tzinfo=UTC),
-        )
-        for task in world.tasks(Split.TRAIN)
+        excursion(guide, task, world.gold(task), rng=rng, now=datetime(2026, 1, 1, tzinfo=UTC))
+        for task in tasks
     ]
     rows, _ = rows_of(encoder, demonstrated(readings))
     nearest = sorted(rows, key=lambda row: abs(len(row.encoded.ids) - TOKENS))

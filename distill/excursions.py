@@ -1,35 +1,60 @@
 """Demonstrations with detours: what an expert does after somebody strayed.
 
-An expert who knows where things are never shows how to search, and a policy that imitates him walks
-in circles once it is lost. So detours are walked before his steps, read but not imitated, and he
-goes on from where they end. A detour is random (an excursion) or the policy's own (a correction).
-Knows nothing of any world but its plays, which must list their actions: where a plan can be taken
-up again is found by trying.
+An expert who never errs never shows the way back, and a policy that imitates him walks in circles
+once it is lost. So others interfere: they walk somewhere while he is searching, or act at random
+before he acts, which he undoes. What they do is read but not imitated. A detour is random (an
+excursion) or the policy's own (a correction).
+Knows nothing of any world but its plays, which must list their actions.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
 
 from distill.batch import Source
 from distill.encode import Reading
+from distill.searching import (
+    HOUSEHOLD,
+    MOST_STEPS,
+    Searcher,
+    Whereabouts,
+    place_of,
+    places_named,
+    practicable,
+)
 from environments.environment import Environment, Forkable, Observation, Play
 from environments.episode import Completion, Ending, Episode, Step, Task
 
 EXPERT = "expert"
 """The name under which demonstrations acted."""
 
-TRIES = 8
-"""Detours drawn before a step until one can be mended; mostly the first can."""
+LOOKING = (HOUSEHOLD.go, *HOUSEHOLD.look)
+"""Verbs that cannot be done wrong: there is always a way on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detours:
     """How often and how far to stray."""
 
-    chance: float = 0.5  # before a step of the expert's
-    longest: int = 3  # actions
+    chance: float = 0.3  # before a step of a search: somebody walks elsewhere first
+    longest: int = 2  # places walked to
+    blunder: float = 0.05  # before any step: somebody does something else, which is undone
+
+
+DIRECT = Detours(chance=0.0, blunder=0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guide:
+    """What makes demonstrations out of plans."""
+
+    environment: Environment
+    whereabouts: Whereabouts
+    detours: Detours = Detours()
+
+    def undisturbed(self) -> "Guide":
+        return replace(self, detours=DIRECT)
 
 
 @dataclass(slots=True)
@@ -46,7 +71,7 @@ class _Walk:
     def now(self) -> Observation:
         return self.play.observation
 
-    def act(self, action: str, *, imitated: bool) -> None:
+    def act(self, action: str, *, imitated: bool) -> Observation:
         seen = self.now
         after = self.play.step(action)
         self.steps.append(
@@ -59,111 +84,113 @@ class _Walk:
             )
         )
         self.imitated.append(imitated)
+        return after
 
-    def after(self, detour: Sequence[str]) -> Play:
-        """Return a play of its own that went this far and then took the detour."""
+    def ahead(self, *actions: str) -> Observation:
+        """Return what would be seen after some more actions."""
         if isinstance(self.play, Forkable):
-            play, ahead = self.play.fork(), detour
+            play, rest = self.play.fork(), actions
         else:
-            play, ahead = self.environment.start(self.task), [*self._actions, *detour]
-        for action in ahead:
+            play = self.environment.start(self.task)
+            rest = (*(step.completion.text for step in self.steps), *actions)
+        for action in rest:
             play.step(action)
-        return play
-
-    @property
-    def _actions(self) -> list[str]:
-        return [step.completion.text for step in self.steps]
+        return play.observation
 
 
 def excursion(
-    environment: Environment,
-    task: Task,
-    plan: Sequence[str],
-    *,
-    detours: Detours,
-    rng: Random,
-    now: datetime,
+    guide: Guide, task: Task, plan: Sequence[str], *, rng: Random, now: datetime
 ) -> Reading:
-    """Return the plan carried out with random detours; only the plan's steps are imitated."""
-    walk = _Walk(environment, task, environment.start(task))
-    at = 0
-    while at < len(plan) and walk.now.ending is None:
-        if rng.random() < detours.chance:
-            at = _stray(walk, plan, at, rng.randint(1, detours.longest), rng)
-        walk.act(plan[at], imitated=True)
-        at += 1
+    """Return the plan carried out by somebody who has to search, and is interfered with.
+
+    What disturbs him so much that he gives up is left out. Where a search finds no way, such as in
+    a world of other words, the plan is shown as it is.
+    """
+    clear = practicable(guide.environment, task, plan, guide.whereabouts)
+    for each in (guide, guide.undisturbed()) if clear else ():
+        walk, expert = _begin(each, task, clear or plan)
+        _carry_out(walk, expert, each.detours, rng)
+        if walk.now.ending is Ending.SOLVED:
+            return _reading(walk, rng, now)
+    walk, _ = _begin(guide, task, plan)
+    for action in plan:
+        walk.act(action, imitated=True)
     return _reading(walk, rng, now)
 
 
 def correction(
-    environment: Environment,
-    episode: Episode,
-    plan: Sequence[str],
-    *,
-    rng: Random,
-    now: datetime,
+    guide: Guide, episode: Episode, plan: Sequence[str], *, rng: Random, now: datetime
 ) -> Reading | None:
     """Return what the expert does after the policy's own first steps, which are not imitated.
 
     So many of them as still leave the plan a way: all, or half, or half of that.
     None: even the first one has no way back.
     """
+    clear = practicable(guide.environment, episode.task, plan, guide.whereabouts) or plan
     count = len(episode.actions)
     while count > 0:
-        walk = _Walk(environment, episode.task, environment.start(episode.task))
+        walk, expert = _begin(guide, episode.task, clear)
         for action in episode.actions[:count]:
-            walk.act(action, imitated=False)
-        at = _resumption(walk, (), plan, len(plan) - 1)
-        if at is not None:
-            for action in plan[at:]:
-                walk.act(action, imitated=True)
+            expert.saw(action, walk.act(action, imitated=False))
+        _carry_out(walk, expert, DIRECT, rng)
+        if walk.now.ending is Ending.SOLVED:
             return _reading(walk, rng, now)
         count //= 2
     return None
 
 
-def _stray(walk: _Walk, plan: Sequence[str], at: int, length: int, rng: Random) -> int:
-    """Walk a random detour from which the plan leads on; return the step of it that comes next."""
-    for _ in range(TRIES):
-        detour = _drawn(walk, length, rng)
-        resumed = _resumption(walk, detour, plan, at)
-        if resumed is not None:
-            for action in detour:
-                walk.act(action, imitated=False)
-            return resumed
-    return at
+def _begin(guide: Guide, task: Task, plan: Sequence[str]) -> tuple[_Walk, Searcher]:
+    walk = _Walk(guide.environment, task, guide.environment.start(task))
+    return walk, Searcher(plan, walk.now, guide.whereabouts)
 
 
-def _drawn(walk: _Walk, length: int, rng: Random) -> list[str]:
-    """Return random actions that lead somewhere: after each, other actions are admissible.
-
-    Looking around costs tokens and leaves everything as it was.
-    """
-    detour: list[str] = []
-    while len(detour) < length:
-        here = walk.after(detour).observation.admissible
-        drawn = (action for action in rng.sample(here, len(here)))
-        leading = (a for a in drawn if walk.after([*detour, a]).observation.admissible != here)
-        action = next(leading, None)
-        if action is None:
-            break
-        detour.append(action)
-    return detour
+def _carry_out(walk: _Walk, expert: Searcher, detours: Detours, rng: Random) -> None:
+    """Let the expert act to the end, or until he finds no way or takes too long."""
+    while walk.now.ending is None and len(walk.steps) < MOST_STEPS:
+        leaving = _verb(expert.next(walk.now) or "") == HOUSEHOLD.go
+        if expert.searching and leaving and rng.random() < detours.chance:
+            _stray(walk, expert, rng.randint(1, detours.longest), rng)
+        if rng.random() < detours.blunder:
+            _blunder(walk, expert, rng)
+        action = expert.next(walk.now)
+        if action is None or action not in walk.now.admissible:
+            return
+        expert.saw(action, walk.act(action, imitated=True))
 
 
-def _resumption(walk: _Walk, detour: Sequence[str], plan: Sequence[str], latest: int) -> int | None:
-    """Return the last step, up to `latest`, from which the plan solves the task after a detour."""
-    if not walk.after(detour).observation.admissible:  # it blundered into the end
-        return None
-    for at in range(latest, -1, -1):
-        play = walk.after(detour)
-        for action in plan[at:]:
-            if action not in play.observation.admissible:
-                break
-            play.step(action)
-        if play.observation.ending is Ending.SOLVED:
-            return at
-    return None
+def _stray(walk: _Walk, expert: Searcher, length: int, rng: Random) -> None:
+    """Walk to random places and look into them."""
+    for _ in range(length):
+        ways = places_named(walk.now)
+        if not ways:
+            return
+        way = rng.choice(ways)
+        expert.saw(way, walk.act(way, imitated=False))
+        for action in _looks(walk.now, way):
+            expert.saw(action, walk.act(action, imitated=False))
+
+
+def _blunder(walk: _Walk, expert: Searcher, rng: Random) -> None:
+    """Do something that changes what is possible and can be undone; the undoing is imitated."""
+    before = set(walk.now.admissible)
+    for action in rng.sample(walk.now.admissible, len(walk.now.admissible)):
+        after = walk.ahead(action)
+        if after.ending is not None or _verb(action) in LOOKING or set(after.admissible) == before:
+            continue
+        for undoing in after.admissible:
+            if undoing not in before and set(walk.ahead(action, undoing).admissible) == before:
+                expert.saw(action, walk.act(action, imitated=False))
+                expert.saw(undoing, walk.act(undoing, imitated=True))
+                return
+
+
+def _verb(action: str) -> str:
+    return action.partition(" ")[0]
+
+
+def _looks(now: Observation, way: str) -> list[str]:
+    possible = (f"{verb} {place_of(way)}" for verb in HOUSEHOLD.look)
+    return [action for action in possible if action in now.admissible]
 
 
 def _reading(walk: _Walk, rng: Random, now: datetime) -> Reading:

@@ -19,8 +19,9 @@ from distill.curriculum import (
     successes,
 )
 from distill.encode import Encoded, Reading, Reason
-from distill.excursions import Detours, correction, excursion
+from distill.excursions import Guide, excursion
 from distill.objectives.imitate import imitate
+from distill.searching import surveyed
 from environments.episode import Completion, Ending, Split
 from environments.household.household import Household
 from learning import NOW, a_step, an_episode, tiny_encoder, tiny_student
@@ -192,54 +193,11 @@ def test_grouping_keeps_the_order_of_first_appearance():
 WORLD = Household.generated(kinds=("pick_and_place_simple",), max_receptacles=6, train=6)
 
 
-def test_an_excursion_strays_first_and_imitates_only_the_expert():
-    rng, strayed = Random(3), 0
-    for task in WORLD.tasks(Split.TRAIN):
-        plan = WORLD.gold(task)
-        reading = excursion(WORLD, task, plan, detours=Detours(chance=1.0), rng=rng, now=NOW)
-        actions = reading.episode.actions
-        expert = [a for a, shown in zip(actions, reading.imitated, strict=True) if shown]
-        assert reading.episode.solved
-        assert set(expert) <= set(plan)
-        assert expert[-1] == plan[-1]
-        strayed += len(actions) - len(expert)
-        assert reading.source is Source.DEMONSTRATION
-    assert strayed > 12
-
-
-def test_an_excursion_of_chance_0_is_the_plan():
-    task = WORLD.tasks(Split.TRAIN)[0]
-    plan = WORLD.gold(task)
-    reading = excursion(WORLD, task, plan, detours=Detours(chance=0.0), rng=Random(0), now=NOW)
-    assert reading.episode.actions == plan
-    assert all(reading.imitated)
-
-
-def test_a_failure_is_corrected_from_where_it_ended():
-    task = WORLD.tasks(Split.TRAIN)[1]
-    plan = WORLD.gold(task)
-    play = WORLD.start(task)
-    places = [a for a in play.observation.admissible if a.startswith("go to")]
-    steps = [replace(a_step("wait"), action=action) for action in places]
-    failed = an_episode(task=task, steps=tuple(steps), ending=Ending.TRUNCATED)
-    reading = correction(WORLD, failed, plan, rng=Random(0), now=NOW)
-    assert reading.episode.solved
-    assert reading.episode.actions[: len(steps)] == failed.actions
-    assert not any(reading.imitated[: len(steps)])
-    assert all(reading.imitated[len(steps) :])
-
-
-def test_a_failure_without_a_way_back_is_not_corrected():
-    task = WORLD.tasks(Split.TRAIN)[0]
-    carried = replace(a_step("wait"), action="inventory")
-    failed = an_episode(task=task, steps=(carried,), ending=Ending.TRUNCATED)
-    assert correction(WORLD, failed, ("open the sky",), rng=Random(0), now=NOW) is None
-
-
 def test_a_demonstration_from_the_household_is_encoded_by_the_same_reader():
     task = WORLD.tasks(Split.TRAIN)[0]
     plan = WORLD.gold(task)
-    reading = excursion(WORLD, task, plan, detours=Detours(), rng=Random(5), now=NOW)
+    guide = Guide(environment=WORLD, whereabouts=surveyed(WORLD, [task]))
+    reading = excursion(guide, task, plan, rng=Random(5), now=NOW)
     found = tiny_encoder(4096).encode(reading)
     assert isinstance(found, Encoded)
     assert all(decision.token in decision.allowed for decision in found.decisions)
