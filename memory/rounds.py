@@ -81,7 +81,7 @@ class Rounds(Opened):
         """Return what the finished stages of a round came to, by name."""
         query = select(STAGE.c.name, STAGE.c.report).where(STAGE.c.round == round)
         with self._engine.connect() as connection:
-            return dict(connection.execute(query).tuples().all())
+            return dict(connection.execute(query).all())
 
     def level(self, candidate: str, at: datetime, false_share: float = FALSE_SHARE) -> float:
         """Return the level at which a candidate is judged; asked again, it is the same."""
