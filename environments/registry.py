@@ -1,7 +1,13 @@
-"""Environments by name, for the command line and configuration."""
+"""Environments by name, for the command line and configuration: ours, and those of other packages.
+
+A package brings one by an entry point in the group `apprentice.environments`: a name, and a class
+or function that returns the environment and whose keywords are its settings. Nothing of it is
+imported before it is asked for by name.
+"""
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.metadata import EntryPoint, entry_points
 from inspect import signature
 from pathlib import Path
 
@@ -9,9 +15,12 @@ from pydantic import ValidationError, validate_call
 
 from environments.environment import Environment
 from environments.errors import UnknownNameError, UserError
-from environments.household.household import Household
+from environments.extras import require
 
 Make = Callable[..., Environment]
+
+GROUP = "apprentice.environments"
+"""The entry points among which environments of other packages are found."""
 
 
 class SettingError(UserError, ValueError):
@@ -21,21 +30,23 @@ class SettingError(UserError, ValueError):
         super().__init__(f"setting {setting!r} of {environment} is {given!r}: {fault.lower()}")
 
 
+class PluginError(UserError, ImportError):
+    """An environment of another package cannot be loaded."""
+
+
 def open_environment(name: str, *, games: Path | None = None, **settings: object) -> Environment:
     """Return the environment with this name.
 
     Args:
-        name: one of `ENVIRONMENTS`.
-        games: real games to play instead of generated ones.
+        name: one of `names()`.
+        games: real games to play instead of generated ones, where the environment takes any.
         settings: keywords of its constructor, the one for real games where `games` is given.
 
     Raises:
         UnknownNameError: there is none of this name.
-        UserError: the games or the settings are not usable.
+        UserError: its package is missing, or the games or the settings are not usable.
     """
-    if name not in ENVIRONMENTS:
-        raise UnknownNameError("environment", name, tuple(ENVIRONMENTS))
-    make = ENVIRONMENTS[name](games)
+    make = _maker(name, games)
     known = tuple(signature(make).parameters)
     for setting in settings:
         if setting not in known:
@@ -47,8 +58,56 @@ def open_environment(name: str, *, games: Path | None = None, **settings: object
         raise SettingError(name, fault["loc"][0], fault["input"], fault["msg"]) from None
 
 
+def names() -> tuple[str, ...]:
+    """Return the names of all environments, ours first."""
+    return (*ENVIRONMENTS, *(name for name in plugins() if name not in ENVIRONMENTS))
+
+
+def plugins() -> dict[str, EntryPoint]:
+    """Return the environments that other packages bring, by name; none is imported."""
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def _maker(name: str, games: Path | None) -> Make:
+    if name in ENVIRONMENTS:
+        return ENVIRONMENTS[name](games)
+    found = plugins()
+    if name not in found:
+        raise UnknownNameError("environment", name, names())
+    make = _load(found[name])
+    return make if games is None else partial(make, games=games)
+
+
+def _load(entry: EntryPoint) -> Make:
+    try:
+        return entry.load()
+    except (ImportError, AttributeError, SyntaxError) as error:
+        raise PluginError(
+            f"environment {entry.name!r} cannot be loaded from {entry.value!r}: {error}; mend its "
+            "package, or uninstall it"
+        ) from None
+
+
 def _household(games: Path | None) -> Make:
+    from environments.household.household import Household
+
     return Household.generated if games is None else partial(Household.from_games, games)
 
 
-ENVIRONMENTS: Mapping[str, Callable[[Path | None], Make]] = {"household": _household}
+def _code(games: Path | None) -> Make:
+    from environments.code.code import Code
+
+    _refuse("code", games)
+    require("code")
+    return Code.humaneval
+
+
+def _refuse(name: str, games: Path | None) -> None:
+    if games is not None:
+        raise SettingError(name, "games", str(games), "it takes none; leave it out")
+
+
+ENVIRONMENTS: Mapping[str, Callable[[Path | None], Make]] = {
+    "household": _household,
+    "code": _code,
+}
