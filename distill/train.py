@@ -32,12 +32,22 @@ RATES = {Trained.FULL: 3e-5, Trained.LORA: 3e-4}
 class Pace:
     """How the optimizer moves."""
 
-    rate: float  # learning rate once warm, constant from there on
+    rate: float  # learning rate once warm
     warmup: int = 5  # steps
+    until: int = 0  # the step at which the rate has fallen to 0, in a line; 0: it never falls
     decay: float = 0.0  # of weights: towards 0, which is not where the base model is
     betas: tuple[float, float] = (0.9, 0.98)  # 0.999 would look back further than a run is long
     clip: float = 1.0  # largest norm of a step's gradient
     part_tokens: int = 4096  # computed at once: memory grows with it, the result does not change
+
+    def rate_at(self, step: int) -> float:
+        """Return the learning rate of a step, the first being 1.
+
+        >>> [Pace(rate=1.0, warmup=2, until=4).rate_at(step) for step in range(1, 5)]
+        [0.5, 0.75, 0.5, 0.25]
+        """
+        left = max(0.0, 1 - (step - 1) / self.until) if self.until else 1.0
+        return self.rate * min(1.0, step / max(1, self.warmup), left)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +112,7 @@ class Training:
         if torch.isfinite(norm):
             self.step += 1
             for group in self.optimizer.param_groups:
-                group["lr"] = self.pace.rate * min(1.0, self.step / max(1, self.pace.warmup))
+                group["lr"] = self.pace.rate_at(self.step)
             self.optimizer.step()
             self.student.publish()
         self.optimizer.zero_grad(set_to_none=True)
