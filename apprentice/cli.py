@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from apprentice.cli_audit import app as audit_app
+from apprentice.cli_env import app as env_app
 from apprentice.cli_episodes import app as episodes_app
 from apprentice.cli_learn import app as learn_app
 from apprentice.cli_memory import app as memory_app
@@ -25,9 +27,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(env_app, name="env")
 app.add_typer(episodes_app, name="episodes")
 app.add_typer(skills_app, name="skills")
 app.add_typer(memory_app, name="memory")
+app.add_typer(audit_app, name="audit")
 app.add_typer(learn_app)  # its commands stand beside the others
 
 Env = Annotated[str | None, typer.Option("--env", help="The environment [household].")]

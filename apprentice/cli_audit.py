@@ -1,0 +1,127 @@
+"""`apprentice audit ...`: the flags."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from apprentice.flags import File, Home, Json, Kind, settings
+from environments.episode import Split
+
+if TYPE_CHECKING:
+    from apprentice.audits.sample import Wanted
+    from apprentice.commands.audit import Ways
+
+app = typer.Typer(help="Ask whether a signal can be trusted.", no_args_is_help=True)
+
+Policy = Annotated[
+    str | None,
+    typer.Option(help="Whose attempts: local[:MODEL][@ADAPTER], openai:MODEL, random."),
+]
+JudgeBy = Annotated[str, typer.Option("--judge", help="Who judges [the policy itself].")]
+Env = Annotated[str | None, typer.Option("--env", help="The environment [household].")]
+Games = Annotated[Path | None, typer.Option(help="ALFWorld games: packed file or folder.")]
+Of = Annotated[Split, typer.Option("--split", help="Tasks of this split.")]
+RunId = Annotated[
+    str | None, typer.Option("--run", help="Only episodes of this run; nothing is played.")
+]
+Tasks = Annotated[int, typer.Option(min=2, help="How many tasks.")]
+Attempts = Annotated[int, typer.Option(min=1, help="Attempts at each.")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Steps an episode may take [30].")]
+Temperature = Annotated[float, typer.Option(min=0, help="Of the attempts.")]
+Width = Annotated[int | None, typer.Option(min=1, help="Episodes, or questions, at once [16].")]
+Seed = Annotated[int | None, typer.Option(help="All randomness comes from it [0].")]
+Html = Annotated[Path | None, typer.Option(help="Write the page here as well.")]
+Beside = Annotated[
+    Path | None, typer.Option(help="The folder of an adapter to keep the report in as well.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would take.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with an unfinished one.")]
+Id = Annotated[str | None, typer.Option("--id", help="Which to resume [the newest].")]
+
+
+@app.command()
+def gap(
+    policy: Policy = None,
+    judge: JudgeBy = "",
+    verifiers: Annotated[
+        str, typer.Option(help="How the judge is asked; the first one decides.")
+    ] = "yes-no,score,tournament",
+    bias: Annotated[
+        bool, typer.Option("--bias", help="Also measure what the judge minds.")
+    ] = False,
+    env: Env = None,
+    games: Games = None,
+    split: Of = Split.TRAIN,
+    run: RunId = None,
+    kind: Kind = None,
+    tasks: Tasks = 24,
+    attempts: Attempts = 8,
+    steps: Steps = None,
+    temperature: Temperature = 1.0,
+    width: Width = None,
+    seed: Seed = None,
+    html: Html = None,
+    beside: Beside = None,
+    dry_run: DryRun = False,
+    resume: Resume = False,
+    id: Id = None,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """Does a judge tell good attempts from bad better than the policy makes them?"""
+    from apprentice.audits.gap import GAP, Options
+    from apprentice.audits.hearing import verifiers_of
+    from apprentice.commands.audit import audit
+
+    rest = _acting(policy, temperature, width) | _world(seed, env, games, steps)
+    options = Options(
+        wanted=_wanted(split, run, kind, tasks, attempts),
+        judge=judge,
+        verifiers=verifiers_of(verifiers),
+        bias=bias,
+    )
+    ways = _ways(html, beside, dry_run=dry_run, resume=resume, id=id, json=json)
+    audit(GAP, settings(home, config, rest), options, ways)
+
+
+def _acting(policy: str | None, temperature: float, width: int | None) -> dict[str, Any]:
+    return {"policy": {"use": policy, "temperature": temperature, "width": width}}
+
+
+def _world(
+    seed: int | None, env: str | None, games: Path | None, steps: int | None
+) -> dict[str, Any]:
+    world = {"name": env, "games": games}
+    return {"seed": seed, "environment": world, "limits": {"steps": steps}}
+
+
+def _wanted(split: Split, run: str | None, kind: str | None, tasks: int, attempts: int) -> "Wanted":
+    from apprentice.audits.sample import Wanted
+
+    return Wanted(split=split, run=run, kind=kind, tasks=tasks, attempts=attempts)
+
+
+def _ways(
+    html: Path | None,
+    beside: Path | None,
+    *,
+    dry_run: bool,
+    resume: bool,
+    id: str | None,
+    json: bool,
+) -> "Ways":
+    from apprentice.commands.audit import Ways
+
+    return Ways(
+        command=shlex.join(["apprentice", *sys.argv[1:]]),
+        dry_run=dry_run,
+        resume=resume or id is not None,
+        id=id,
+        html=html,
+        beside=beside,
+        as_json=json,
+    )
