@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from agent.case import Case
-from agent.critic import Critic
+from agent.critic import Criticism
 from agent.inducer import word
-from agent.scrutiny import Advice, Rejection
+from agent.scrutiny import Advice
 from agent.structured import Writer
+from agent.tagging import Tagging
 from environments.anchor import Anchor
 from environments.environment import Environment
 from environments.episode import Ending, Episode, Split
@@ -43,6 +45,14 @@ class Skipped(StrEnum):
     JUST_LONG = "truncated without a wasted step: it may only have been long"
 
 
+class Judging(Protocol):
+    """Who says why an attempt went as it went."""
+
+    async def criticize(self, case: Case, made: datetime) -> Criticism: ...
+
+    async def tag(self, episode: Episode, items: Sequence[Item]) -> Tagging: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Absorber:
     """All that absorbing needs."""
@@ -51,7 +61,7 @@ class Absorber:
     alike: Alike  # the stored items that may say the same
     clock: Callable[[], datetime]
     environment: Environment | None = None  # None: what is pruned cannot be proven
-    critic: Critic | None = None  # None: only solved episodes teach
+    critic: Judging | None = None  # None: only solved episodes teach
 
 
 @dataclass(kw_only=True)
@@ -61,8 +71,9 @@ class Absorbed:
     critiques: list[Critique] = field(default_factory=list)
     items: dict[str, Item] = field(default_factory=dict)  # by id
     skipped: Counter[Skipped] = field(default_factory=Counter)
-    rejections: Counter[Rejection] = field(default_factory=Counter)  # of what the critic said
+    rejections: Counter[str] = field(default_factory=Counter)  # of what the critic said
     unworded: Counter[str] = field(default_factory=Counter)  # why a namer's words were dropped
+    tagged: int = 0  # items of which the critic said whether they helped
 
 
 async def absorb(episodes: Iterable[Episode], by: Absorber) -> Absorbed:
@@ -126,7 +137,7 @@ def demonstrate(episode: Episode, environment: Environment | None, made: datetim
 
 
 def lesson_of(episode: Episode, advice: Advice, critique: Critique) -> Lesson:
-    """Return the advice that a stored critique gave as a lesson for its kind of task."""
+    """Return the advice that a critique gave as a lesson for its kind of task."""
     return Lesson(
         environment=episode.task.environment,
         kind=episode.task.kind,
@@ -170,12 +181,25 @@ async def _learn(case: Case, by: Absorber, report: Absorbed) -> None:
     if heard.critique is None:
         report.skipped[Skipped.UNBELIEVED] += 1
         return
-    critique = by.bank.criticize(heard.critique)
-    report.critiques.append(critique)
+    told = _told(case.episode, by.bank)
+    tagging = await by.critic.tag(case.episode, told) if told else Tagging()
+    report.rejections += tagging.rejections
+    report.tagged += len(tagging.tags)
+    lesson = None
     if heard.advice is None:
         report.skipped[Skipped.NO_LESSON] += 1
-        return
-    _settle(lesson_of(case.episode, heard.advice, critique), by, report)
+    else:
+        new = lesson_of(case.episode, heard.advice, heard.critique)
+        lesson = new, decide(new, by.alike(new))
+    critique, kept = by.bank.learn(heard.critique, lesson, tagging.tags)
+    report.critiques.append(critique)
+    if kept is not None:
+        report.items[kept.id] = kept
+
+
+def _told(episode: Episode, bank: Bank) -> list[Item]:
+    """Return the items that were shown before an attempt and are still in memory."""
+    return bank.some({use.item for use in bank.recalled(episode.id) if use.shown})
 
 
 def _case(episode: Episode, group: Sequence[Episode], by: Absorber) -> Case:

@@ -18,8 +18,10 @@ from agent.endpoint import ReplyError
 from agent.prompts.critic import ROOM, messages
 from agent.scrutiny import Advice, Answer, Opinion, Rejection, scrutinize
 from agent.structured import OverlongError, Writer, ask
+from agent.tagging import Tagging, tag
+from environments.episode import Episode
 from environments.seed import derive
-from memory.items import Critique
+from memory.items import Critique, Item
 from memory.votes import majority
 
 VOTES = 3
@@ -83,6 +85,16 @@ class Critic:
             source=source,
         )
         return Criticism(critique=critique, advice=advice, rejections=rejections)
+
+    async def tag(self, episode: Episode, items: Sequence[Item]) -> Tagging:
+        """Return whether what memory said before an attempt helped it, in the writer's opinion.
+
+        Raises:
+            UserError: the writer cannot answer, and someone can mend that.
+        """
+        return await tag(
+            episode, items, self._writer, votes=self._votes, seed=self._seed, room=self._room
+        )
 
     async def _hear(self, case: Case, vote: int) -> tuple[Opinion | None, Sequence[Rejection]]:
         about = f"{case.episode.id}/critic/{vote}"

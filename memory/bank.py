@@ -17,7 +17,7 @@ from memory.admission import Decision, Outcome, RefusedError, merged, same_words
 from memory.database import Opened, writing
 from memory.errors import UnknownIdError
 from memory.forgetting import Forgetting
-from memory.items import Critique, Item, Recalled, Standing
+from memory.items import Critique, Item, Lesson, Recalled, Standing
 from memory.journal import Deed, Entry
 from memory.provenance import check, check_new
 from memory.schema import CRITIQUE, ITEM, JOURNAL
@@ -78,15 +78,8 @@ class Bank(Opened):
 
     def add_all(self, items: Iterable[Item], *, by: str = ITSELF, why: str = "") -> list[Item]:
         """Store new items together or not at all; see `add`."""
-        new = [replace(item, version=1, standing=Standing.CANDIDATE) for item in items]
-        if given := [item.id for item in new if item.id]:
-            raise RefusedError(f"a new item comes without an id, not with {given[0]!r}; revise it")
         with writing(self._engine).begin() as connection:
-            check_new(connection, new)
-            seq = projection.next_seq(connection)
-            named = [replace(item, id=id_of(item, n)) for n, item in enumerate(new, seq)]
-            projection.record(connection, [wrote_item(Deed.ADDED, item, by, why) for item in named])
-        return named
+            return _added(connection, list(items), by, why)
 
     def revise(self, item: Item, *, by: str = ITSELF, why: str = "") -> Item:
         """Store a changed item as its next version, and return that.
@@ -108,16 +101,8 @@ class Bank(Opened):
 
     def settle(self, item: Item, decision: Decision, *, by: str = ITSELF) -> Item:
         """Carry out what `admission.decide` decided about a new item; return what holds it now."""
-        if decision.outcome is Outcome.KEEP:
-            return self.add(item, by=by, why=decision.why)
-        merging = decision.outcome is Outcome.MERGE
         with writing(self._engine).begin() as connection:
-            current = _current(connection, decision.other)
-            joint = merged(current, item) if merging else superseded(current, item)
-            if joint == current:
-                return current  # heard from the same episodes before
-            deed = Deed.MERGED if merging else Deed.SUPERSEDED
-            return _revised(connection, deed, current, joint, by, decision.why)
+            return _settled(connection, item, decision, by)
 
     def set_standing(
         self, id: str, standing: Standing, why: str, at: datetime, *, by: str = ITSELF
@@ -146,12 +131,37 @@ class Bank(Opened):
             critique: what a critic said.
             by: empty: the critic itself.
         """
+        return self.learn(critique, by=by)[0]
+
+    def learn(
+        self,
+        critique: Critique,
+        lesson: tuple[Lesson, Decision] | None = None,
+        tags: Mapping[str, "Tag"] | None = None,
+        *,
+        by: str = "",
+    ) -> tuple[Critique, Item | None]:
+        """Store all that a critic said of one episode together or not at all; see `criticize`.
+
+        So whoever finds the critique need not ask whether its lesson was lost.
+
+        Args:
+            critique: what it said of the attempt.
+            lesson: what comes of it, still without the critique's id, and what was decided of it.
+            tags: what it said of the items that were shown, by their ids.
+            by: empty: the critic itself.
+        """
+        by = by or critique.source.critic or ITSELF
         with writing(self._engine).begin() as connection:
             check_new(connection, [critique])
             named = replace(critique, id=id_of(critique, projection.next_seq(connection)))
-            by = by or critique.source.critic or ITSELF
             projection.record(connection, [wrote_critique(named, 1, by, "")])
-        return named
+            if tags:
+                projection.record(connection, [_tagged(critique, tags, by)])
+            if lesson is None:
+                return named, None
+            item, decision = lesson
+            return named, _settled(connection, replace(item, critique=named.id), decision, ITSELF)
 
     def log_uses(self, recalled: Sequence[Recalled], *, by: str = ITSELF) -> None:
         """Note what was recalled for one episode. Of an item noted before, the first note stays."""
@@ -162,13 +172,6 @@ class Bank(Opened):
             self._tell(
                 Entry(at=first.at, deed=Deed.RECALLED, subject=first.episode, by=by, content=told)
             )
-
-    def tag_uses(
-        self, episode: str, tags: Mapping[str, "Tag"], at: datetime, *, by: str = ITSELF
-    ) -> None:
-        """Note what a critic said of the items that were shown for an episode, by their ids."""
-        told = tags_to_json(tags)
-        self._tell(Entry(at=at, deed=Deed.TAGGED, subject=episode, by=by, content=told))
 
     def put_vectors(self, model: str, vectors: Mapping[Key, Vector]) -> None:
         """Keep the embeddings of versions; those overtaken by a revision are passed over."""
@@ -272,6 +275,11 @@ class Bank(Opened):
         with self._engine.connect() as connection:
             return recalls.uses(connection, item)
 
+    def outcomes(self) -> dict[str, tuple[int, int]]:
+        """Return (solved, shown) by item: in how many episodes it was shown, and how they ended."""
+        with self._engine.connect() as connection:
+            return recalls.outcomes(connection)
+
     def recalled(self, episode: str) -> list[Recalled]:
         """Return what was recalled for an episode, shown or not."""
         with self._engine.connect() as connection:
@@ -324,6 +332,34 @@ def _current(connection: Connection, id: str) -> Item:
     for found in projection.items(connection, [ITEM.c.id == id]):
         return found
     raise UnknownIdError(f"no item has the id {id!r}; list them with `apprentice skills list`")
+
+
+def _added(connection: Connection, items: Sequence[Item], by: str, why: str) -> list[Item]:
+    if given := [item.id for item in items if item.id]:
+        raise RefusedError(f"a new item comes without an id, not with {given[0]!r}; revise it")
+    new = [replace(item, version=1, standing=Standing.CANDIDATE) for item in items]
+    check_new(connection, new)
+    seq = projection.next_seq(connection)
+    named = [replace(item, id=id_of(item, n)) for n, item in enumerate(new, seq)]
+    projection.record(connection, [wrote_item(Deed.ADDED, item, by, why) for item in named])
+    return named
+
+
+def _settled(connection: Connection, item: Item, decision: Decision, by: str) -> Item:
+    if decision.outcome is Outcome.KEEP:
+        return _added(connection, [item], by, decision.why)[0]
+    merging = decision.outcome is Outcome.MERGE
+    current = _current(connection, decision.other)
+    joint = merged(current, item) if merging else superseded(current, item)
+    if joint == current:
+        return current  # heard from the same episodes before
+    deed = Deed.MERGED if merging else Deed.SUPERSEDED
+    return _revised(connection, deed, current, joint, by, decision.why)
+
+
+def _tagged(critique: Critique, tags: Mapping[str, "Tag"], by: str) -> Entry:
+    made, episode = critique.source.made, critique.episode
+    return Entry(at=made, deed=Deed.TAGGED, subject=episode, by=by, content=tags_to_json(tags))
 
 
 def _revised(

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from memory.embed import Embedding, Unembedded, embed_missing
 from memory.exact import Floats, Neighbor
 from memory.items import Item, Standing
 from memory.recall import Candidate
@@ -18,7 +19,7 @@ WORDED = 24
 """Items that share the most telling words. Fewer: most of them are among the neighbors."""
 
 
-class Bank(Protocol):
+class Bank(Unembedded, Protocol):
     """Where the items are."""
 
     def some(self, ids: Collection[str]) -> list[Item]: ...
@@ -32,12 +33,7 @@ class Neighbors(Protocol):
     """Who knows which vectors are near."""
 
     def find(self, query_D: Floats, limit: int, also: Collection[str] = ()) -> list[Neighbor]: ...
-
-
-class Embedding(Protocol):
-    """Who makes a vector of words."""
-
-    def query(self, text: str) -> Floats: ...
+    def refresh(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +44,11 @@ class Shelf:
     index: Neighbors
     embedder: Embedding
     environment: str
+
+    def refresh(self) -> None:
+        """Take over what any process has stored, revised or retired since."""
+        embed_missing(self.bank, self.embedder)
+        self.index.refresh()
 
     def near(self, text: str, worth: Mapping[str, float]) -> list[Candidate]:
         """Return the items near to a text in meaning or words.

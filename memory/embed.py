@@ -46,6 +46,15 @@ class Unembedded(Protocol):
     def put_vectors(self, model: str, vectors: dict[Key, Floats]) -> None: ...
 
 
+class Embedding(Protocol):
+    """Who makes vectors of words."""
+
+    @property
+    def name(self) -> str: ...
+    def items(self, texts: Sequence[str]) -> Floats: ...
+    def query(self, text: str) -> Floats: ...
+
+
 class Embedder:
     """Loads its model when it is first needed, 8 s; safe to share between threads."""
 
@@ -84,7 +93,7 @@ class Embedder:
         return self._loaded
 
 
-def embed_missing(bank: Unembedded, embedder: Embedder) -> int:
+def embed_missing(bank: Unembedded, embedder: Embedding) -> int:
     """Give vectors to the items that have none from this model; return how many that were.
 
     In batches that are stored at once, so what is killed loses little and goes on where it was.

@@ -142,6 +142,20 @@ def recall(
     )
 
 
+def on_trial(item: Item, others: Sequence[Item], space: Space) -> str | None:
+    """Return a briefing of an item that has to prove itself and of those others that fit beside it.
+
+    None: it does not fit by itself, and could never be shown.
+    """
+    kept = [item]
+    if not _fits(kept, space):
+        return None
+    for other in others:
+        if _fits([*kept, other], space):
+            kept.append(other)
+    return space.render(kept)
+
+
 def relevant_and_worthy(_kind: str, candidates: Sequence[Candidate], taste: Taste) -> list[Pick]:
     """Return items above the floor by relevance and worth together, each unlike those before.
 
@@ -246,17 +260,21 @@ def _fitting(picks: Sequence[Pick], space: Space, lot: Lot) -> list[Pick]:
     """
     kept: list[Pick] = []
     for pick in picks:
-        if _fits([*kept, pick], space):
+        if _fits(_items([*kept, pick]), space):
             kept.append(pick)
     while lot.share > 0 and not all(
-        _fits(kept[:n] + kept[n + 1 :], space) for n in range(len(kept))
+        _fits(_items(kept[:n] + kept[n + 1 :]), space) for n in range(len(kept))
     ):
         kept.pop()
     return kept
 
 
-def _fits(picks: Sequence[Pick], space: Space) -> bool:
-    briefing = space.render([candidate.item for candidate, _ in picks])
+def _items(picks: Sequence[Pick]) -> list[Item]:
+    return [candidate.item for candidate, _ in picks]
+
+
+def _fits(items: Sequence[Item], space: Space) -> bool:
+    briefing = space.render(items)
     return not briefing or space.count_tokens(briefing) <= space.budget
 
 

@@ -3,7 +3,7 @@
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, case, func, select
 
 from environments.episode import Ending, Split
 from memory.items import Recalled
@@ -12,6 +12,7 @@ from memory.schema import EPISODE, RECALL
 if TYPE_CHECKING:
     from memory.credit import Use
 
+_COUNTED = (EPISODE.c.split == Split.TRAIN, EPISODE.c.ending != Ending.BROKEN)
 _COLUMNS = [RECALL.c[field.name] for field in fields(Recalled)]
 
 
@@ -19,6 +20,21 @@ def recalled(connection: Connection, episode: str) -> list[Recalled]:
     """Return what was recalled for an episode, by item."""
     query = select(*_COLUMNS).where(RECALL.c.episode == episode).order_by(RECALL.c.item)
     return [Recalled(**found) for found in connection.execute(query).mappings()]
+
+
+def outcomes(connection: Connection) -> dict[str, tuple[int, int]]:
+    """Return (solved, shown) by item: the episodes in which it was shown, and those solved.
+
+    Counted as `uses` counts: in stored, unbroken episodes of train tasks.
+    """
+    solved = func.sum(case((EPISODE.c.ending == Ending.SOLVED, 1), else_=0))
+    query = (
+        select(RECALL.c.item, solved, func.count())
+        .join(EPISODE, EPISODE.c.id == RECALL.c.episode)
+        .where(RECALL.c.shown, *_COUNTED)
+        .group_by(RECALL.c.item)
+    )
+    return {item: (solved, shown) for item, solved, shown in connection.execute(query)}
 
 
 def uses(connection: Connection, item: str) -> list["Use"]:
@@ -29,7 +45,7 @@ def uses(connection: Connection, item: str) -> list["Use"]:
         select(RECALL, EPISODE.c.kind, EPISODE.c.ending)
         .join(EPISODE, EPISODE.c.id == RECALL.c.episode)
         .where(RECALL.c.item == item)
-        .where(EPISODE.c.split == Split.TRAIN, EPISODE.c.ending != Ending.BROKEN)
+        .where(*_COUNTED)
         .order_by(RECALL.c.at, RECALL.c.episode)
     )
     return [

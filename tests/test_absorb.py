@@ -19,12 +19,14 @@ from agent.critic import Critic
 from agent.inducer import word
 from agent.scripted import Scripted
 from agent.scrutiny import Rejection
+from bank_builders import a_lesson, a_recall, a_source
 from criticizing import ADVICE, FAILED, GOLD, TASK, WORLD, an_answer
 from environments.anchor import Anchor
 from environments.episode import Ending, Split
 from memory.abstract import instances, lint
 from memory.alike import alike
 from memory.bank import Bank
+from memory.credit import Tag
 from memory.items import Demonstration, HeldOutError, Lesson, Skill, Standing, text_of
 from memory.store import Store
 from wandering import NOON, excursions, recorded
@@ -50,6 +52,10 @@ def home(tmp_path):
     path = tmp_path / "db.sqlite"
     with Store.open(path) as store, Bank.open(path) as bank:
         yield SimpleNamespace(store=store, bank=bank)
+
+
+def home_source(id):
+    return a_source(id, made=NOON)
 
 
 def answering(*answers):
@@ -109,6 +115,23 @@ def test_a_failed_episode_becomes_a_lesson_with_its_critique_and_never_a_demonst
     assert home.bank.critique(lesson.critique).score == -1
     assert lesson.source.anchor is Anchor.THIRD_PARTY_JUDGE
     assert lint(lesson) == ()
+
+
+def test_the_critic_says_of_each_item_that_was_shown_whether_it_helped(home):
+    home.store.add_all(walks(2))
+    shown, left_out = home.bank.add_all(
+        [a_lesson(source=home_source("w0")), a_lesson(source=home_source("w1"))]
+    )
+    briefed = replace(FAILED, ending=Ending.FAILED, briefing="Remember: open it")
+    home.bank.log_uses([
+        a_recall(shown, briefed.id), a_recall(left_out, briefed.id, shown=False),
+    ])  # fmt: skip
+    effects = [{"note": item.id, "effect": "harmed"} for item in (shown, left_out)]
+    report = absorbed(home, briefed, critic=answering(an_answer(), {"effects": effects}))
+    assert report.tagged == 1
+    assert report.rejections == {"judges a note that was not shown": 1}
+    assert [use.tag for use in home.bank.uses(shown.id)] == [Tag.HARMFUL]
+    assert [use.tag for use in home.bank.uses(left_out.id)] == [None]
 
 
 def test_a_broken_episode_teaches_nothing(home):

@@ -10,7 +10,7 @@ from bank_builders import a_critique, a_demonstration, a_lesson, a_recall, a_ski
 from environments.anchor import Anchor
 from environments.episode import Ending, Split, Task
 from memory import fulltext
-from memory.admission import RefusedError
+from memory.admission import Decision, Outcome, RefusedError
 from memory.bank import Bank, IllegalMoveError, StaleError
 from memory.credit import Tag
 from memory.errors import UnknownIdError
@@ -225,6 +225,18 @@ def test_critiques_are_kept_by_episode(bank):
         bank.critique("C99")
 
 
+def test_a_critique_is_stored_with_its_lesson_or_not_at_all(bank):
+    gone = Decision(Outcome.MERGE, "L99", "like L99, which was forgotten meanwhile")
+    with pytest.raises(UnknownIdError, match="L99"):
+        bank.learn(a_critique("e1"), (a_lesson("e1"), gone))
+    assert not bank.critiques("e1")
+    kept = Decision(Outcome.KEEP, "", "nothing says the same")
+    critique, lesson = bank.learn(a_critique("e1"), (a_lesson("e1"), kept))
+    assert bank.critiques("e1") == [critique]
+    assert bank.items() == [lesson]
+    assert lesson.critique == critique.id
+
+
 def test_uses_are_those_of_train_episodes_that_ended(path, bank):
     exam = Task(id="h/9", environment="household", split=Split.DEV, kind="cool", goal="cool")
     with Store.open(path) as store:
@@ -236,7 +248,7 @@ def test_uses_are_those_of_train_episodes_that_ended(path, bank):
         at = MORNING + timedelta(minutes=minute)
         shown = episode != "lost"
         bank.log_uses([a_recall(item, episode, at=at, shown=shown), a_recall(other, episode)])
-    bank.tag_uses("e1", {item.id: Tag.HELPFUL}, MORNING, by="critic-1")
+    bank.learn(a_critique("e1"), tags={item.id: Tag.HELPFUL})
     uses = bank.uses(item.id)
     assert [(u.episode, u.kind, u.shown, u.solved, u.tag) for u in uses] == [
         ("e1", "cool", True, True, Tag.HELPFUL),

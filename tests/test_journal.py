@@ -106,7 +106,7 @@ def move(bank, rng):
 def use(bank, rng):
     item, episode = rng.choice(bank.items()), rng.choice(EPISODES)
     bank.log_uses([a_recall(item, episode)])
-    bank.tag_uses(episode, {item.id: Tag.HARMFUL}, MORNING)
+    bank.learn(a_critique(episode, source=a_source(episode)), tags={item.id: Tag.HARMFUL})
     bank.put_vectors("mini", {(item.id, item.version): np.ones(2, np.float32)})
 
 

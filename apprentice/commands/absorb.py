@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -41,11 +42,12 @@ def absorb_episodes(config: Config, run: str | None, *, as_json: bool) -> None:
                 update={"environment": thaw(chosen.settings, config).environment}
             )
         episodes = list(store.episodes(split=Split.TRAIN, run=chosen and chosen.id))
-        learned = asyncio.run(_learn(config, episodes, bank))
+        learned = asyncio.run(learn_from(config, episodes, bank))
     _say(learned, len(episodes), as_json=as_json)
 
 
-async def _learn(config: Config, episodes: list[Episode], bank: Bank) -> Learned:
+async def learn_from(config: Config, episodes: Sequence[Episode], bank: Bank) -> Learned:
+    """Turn episodes into what memory keeps of them; those absorbed before are passed over."""
     judge = make_judge(config)
     by = Absorber(
         bank=bank,
@@ -70,11 +72,11 @@ def _say(learned: Learned, looked_at: int, *, as_json: bool) -> None:
     told = learned.episodes
     kinds = Counter(type(item).__name__.lower() for item in learned.items)
     skipped = {reason.value: many for reason, many in told.skipped.items() if many}
-    rejected = {reason.value: many for reason, many in told.rejections.items() if many}
+    rejected = {str(reason): many for reason, many in told.rejections.items() if many}
     if as_json:
         say_json({
             "episodes": looked_at, "items": kinds, "critiques": len(told.critiques),
-            "skipped": skipped, "rejected": rejected,
+            "tagged": told.tagged, "skipped": skipped, "rejected": rejected,
         })  # fmt: skip
         return
     console = out()
