@@ -120,6 +120,7 @@ class Distill(Section):
     length: PositiveInt = 2048  # tokens; longer episodes are left out
     internalise: bool = False  # learn to do without what memory said
     checkpointing: bool = False  # a third slower, for much less memory
+    every: PositiveInt = 20  # steps between two checkpoints, and two looks at the canaries
     canaries: int = Field(default=4, ge=0)  # mastered tasks played again while it learns
     episodes: PositiveInt | None = 512  # budget: fresh attempts; None: no bound
     tokens: PositiveInt | None = None  # budget: learned from; None: no bound
@@ -140,6 +141,7 @@ class Gate(Section):
     tries: int = Field(default=4, ge=0)  # at each task whose range of solutions is compared
     ranged: PositiveInt = 8  # tasks compared so
     false_share: float = Field(default=0.1, gt=0, lt=1)  # of all that is ever promoted
+    rollback: float = Field(default=0.05, ge=0, lt=1)  # chance to withdraw an able one; 0: never
 
 
 class Learn(Section):
@@ -153,8 +155,8 @@ class Learn(Section):
     middling: float = Field(default=0.4, ge=0, le=1)  # share of tasks solved now and then
     critiques: int = Field(default=12, ge=0)  # failures that the critic is asked about, if there is
     exam: PositiveInt | None = None  # dev tasks; None: all
-    probes: int = Field(default=16, ge=0)  # tasks that show which memories the weights hold now
-    idle: float = Field(default=0.05, ge=0, lt=1)  # an uplift surely below is none
+    probes: int = Field(default=24, ge=0)  # tasks that show which memories the weights hold now
+    idle: float = Field(default=0.1, ge=0, lt=1)  # an uplift surely below is none
 
 
 def _cache() -> Path:

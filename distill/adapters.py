@@ -107,11 +107,11 @@ class Adapters:
     """The adapters in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def names(self) -> tuple[str, ...]:
         """Return all of them, in order of name."""
-        return tuple(sorted(file.parent.name for file in self._folder.glob(f"*/{LINEAGE}")))
+        return tuple(sorted(file.parent.name for file in self.folder.glob(f"*/{LINEAGE}")))
 
     def path(self, name: str) -> Path:
         """Return the folder of an adapter.
@@ -122,7 +122,7 @@ class Adapters:
         known = self.names()
         if name not in known:
             raise UnknownNameError("adapter", name, known)
-        return self._folder / name
+        return self.folder / name
 
     def lineage(self, name: str) -> Lineage:
         """Return where an adapter comes from."""
@@ -137,11 +137,11 @@ class Adapters:
         """
         if lineage.name in NO_NAMES or not re.fullmatch(r"\w[\w.-]*", lineage.name):
             raise BadNameError(lineage.name)
-        target = self._folder / lineage.name
+        target = self.folder / lineage.name
         if target.exists():
             raise AdapterExistsError(lineage.name)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._folder, prefix=".writing-") as scratch:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.folder, prefix=".writing-") as scratch:
             written = Path(scratch) / "adapter"
             written.mkdir()
             _write_weights(student, written, lineage.base)
@@ -179,15 +179,15 @@ class Adapters:
         return tuple(dict.fromkeys((*before, *lineage.episodes)))
 
     def _history(self) -> list[str]:
-        pointer = self._folder / POINTER
+        pointer = self.folder / POINTER
         if not pointer.exists():
             return []
         return cast("list[str]", json.loads(pointer.read_text(encoding="utf-8"))["promoted"])
 
     def _point(self, history: Sequence[str]) -> None:
-        pending = self._folder / f".{POINTER}"
+        pending = self.folder / f".{POINTER}"
         pending.write_text(json.dumps({"promoted": list(history)}) + "\n", encoding="utf-8")
-        pending.replace(self._folder / POINTER)  # one rename: there is no moment in between
+        pending.replace(self.folder / POINTER)  # one rename: there is no moment in between
 
 
 def read_lineage(folder: Path) -> Lineage:

@@ -240,7 +240,8 @@ def _to_the_point(plan: Sequence[str]) -> tuple[str, ...]:
 
 def _first_of_kind(plan: Sequence[str], opening: Observation) -> tuple[str, ...]:
     """Return the plan with the first place of its kind wherever nothing is fetched from it."""
-    places = {place_of(way) for way in places_named(opening)}
+    ways = places_named(opening)
+    places = {place for place in map(place_of, ways) if THING.fullmatch(place)}
     fetched = {action.rpartition(" from ")[2] for action in plan if " from " in action}
     first = {
         place: min((p for p in places if kind_of(p) == kind_of(place)), key=_number)

@@ -1,0 +1,225 @@
+"""What is worth learning now: attempts that say something beside others, and what to replay.
+
+Only what can be read token by token is chosen, and only what no order named before: whoever asks
+again without new experience is told that there is nothing to learn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain, islice, zip_longest
+from typing import TYPE_CHECKING, Any
+
+from apprentice.acting import BASE
+from apprentice.orders import Library, Order, ordered
+from distill.collate import fed
+from distill.curriculum import compared
+from distill.encode import Dropped, Encoded, Encoder, Reading, Reason
+from distill.presets import PRESETS
+from environments.episode import Ending, Split
+from memory.items import Critique, Demonstration, Standing
+
+if TYPE_CHECKING:
+    from apprentice.acting import Acting
+    from apprentice.config import Config
+    from environments.episode import Episode
+    from memory.bank import Bank
+    from memory.records import EpisodeRow
+
+LOOKED_BACK = 20_000
+"""Newest train episodes that are looked through; older ones were made by another policy."""
+
+STEM = "distilled-"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What might be learned now."""
+
+    order: Order | None  # None: nothing is worth it
+    dropped: Dropped  # attempts that were looked at and cannot be learned from
+    tokens: int = 0  # of the attempts
+
+
+def place_order(
+    config: Config,
+    library: Library,
+    acting: Acting,
+    encoder: Encoder,
+    *,
+    made: datetime,
+    only: Collection[str] | None = None,
+) -> Offer:
+    """Return what is worth learning now, and why the rest is not.
+
+    Args:
+        config: the preset, how much of what, and the seed.
+        library: what there is.
+        acting: who goes on learning.
+        encoder: says which attempts can be read token by token.
+        made: the time.
+        only: choose among these attempts, also where they were learned from; None: among all that
+            no order has named yet.
+    """
+    preset, limits = PRESETS[config.distill.preset], config.distill
+    groups: list[list[Episode]] = []
+    dropped: Dropped = Counter()
+    if preset.practises:
+        groups, dropped = _attempts(library, encoder, only, limits.episodes)
+    critiques = _critiques(library.bank, chain(*groups)) if preset.teaches else {}
+    chosen, even = _comparable(groups, critiques)
+    dropped.update(even)
+    shown = shown_tasks(library, limits.demonstrations)
+    if not chosen and (preset.practises or not _new(library, acting, shown)):
+        return Offer(None, dropped)
+    order = Order(
+        name=_free_name(library),
+        base=acting.model,
+        parent=None if acting.adapter == BASE else acting.adapter,
+        environment=library.environment.name,
+        preset=limits.preset,
+        settings=limits.model_dump_json(),
+        seed=config.seed,
+        made=made,
+        attempts=tuple(each.id for each in chosen),
+        critiques=tuple(critiques[each.id].id for each in chosen if each.id in critiques),
+        demonstrations=shown[0],
+        walkthroughs=shown[1],
+        canaries=mastered(library, acting, limits.canaries) if preset.practises else (),
+    )
+    return Offer(order, dropped, _tokens(encoder, chosen))
+
+
+def shown_tasks(library: Library, most: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the demonstrations to show, and the tasks whose walkthrough fills what is left.
+
+    Task types take turns; of each the oldest first, so that what is replayed stays the same.
+    """
+    world = library.environment
+    kinds: dict[str, list[Demonstration]] = defaultdict(list)
+    for item in library.bank.items(environment=world.name, type=Demonstration):
+        if isinstance(item, Demonstration) and _usable(item):
+            kinds[item.kind].append(item)
+    turns = (item for turn in zip_longest(*kinds.values()) for item in turn if item is not None)
+    chosen = tuple(islice(turns, most))
+    known = {item.task for item in chosen}
+    left = (t.id for t in world.tasks(Split.TRAIN) if t.id not in known and world.gold(t))
+    return tuple(item.id for item in chosen), tuple(islice(left, most - len(chosen)))
+
+
+def mastered(library: Library, acting: Acting, most: int) -> tuple[str, ...]:
+    """Return tasks that this policy solved whenever it tried, at least twice, the surest first."""
+    name = acting.model if acting.adapter == BASE else f"{acting.model}@{acting.adapter}"
+    tried: dict[str, list[bool]] = defaultdict(list)
+    for row in library.store.rows(
+        limit=LOOKED_BACK,
+        policy=name,
+        split=Split.TRAIN,
+        environment=library.environment.name,
+    ):
+        tried[row.task_id].append(row.ending is Ending.SOLVED)
+    sure = (task for task, ends in tried.items() if len(ends) > 1 and all(ends))
+    return tuple(sorted(sure, key=lambda task: (-len(tried[task]), task))[:most])
+
+
+def _usable(item: Demonstration) -> bool:
+    return item.replayed and item.standing is not Standing.RETIRED
+
+
+def _attempts(
+    library: Library, encoder: Encoder, only: Collection[str] | None, most: int | None
+) -> tuple[list[list[Episode]], Dropped]:
+    """Return the attempts by task that can be read, the newest tasks first, and why others not."""
+    groups: list[list[Episode]] = []
+    dropped: Dropped = Counter()
+    held = 0
+    for rows in _rows(library, only):
+        if most is not None and held + len(rows) > most:
+            continue
+        group: list[Episode] = []
+        for row in sorted(rows, key=lambda row: (row.started, row.id)):
+            episode = library.store.get(row.id)
+            read = encoder.encode(Reading(episode=episode))
+            if isinstance(read, Reason):
+                dropped[read] += 1
+            else:
+                group.append(episode)
+        held += len(group)
+        if group:
+            groups.append(group)
+    return groups, dropped
+
+
+def _rows(library: Library, only: Collection[str] | None) -> Iterable[list[EpisodeRow]]:
+    """Return the rows by task, of tasks that were tried twice or are listed, newest first."""
+    known = _learned(library) if only is None else set[str]()
+    groups: dict[str, list[EpisodeRow]] = defaultdict(list)
+    filters: Any = {"split": Split.TRAIN, "environment": library.environment.name}
+    for row in library.store.rows(limit=LOOKED_BACK, **filters):
+        if row.id not in known and (only is None or row.id in only):
+            groups[row.task_id].append(row)
+    return groups.values()
+
+
+def _learned(library: Library) -> set[str]:
+    """Return the episodes that were learned from, or tried to be."""
+    adapters = library.adapters
+    kept = chain.from_iterable(adapters.lineage(name).episodes for name in adapters.names())
+    return {*kept, *chain.from_iterable(order.attempts for order in ordered(library.orders))}
+
+
+def _critiques(bank: Bank, episodes: Iterable[Episode]) -> dict[str, Critique]:
+    """Return the last critique of each episode that says what to do."""
+    told: dict[str, Critique] = {}
+    for episode in episodes:
+        hints = [each for each in bank.critiques(episode.id) if each.hint]
+        if hints:
+            told[episode.id] = hints[-1]
+    return told
+
+
+def _comparable(
+    groups: Iterable[Sequence[Episode]], critiques: Mapping[str, Critique]
+) -> tuple[list[Episode], Dropped]:
+    """Return the attempts that a comparison or a critique says something about."""
+    chosen: list[Episode] = []
+    dropped: Dropped = Counter()
+    for group in groups:
+        some, why = compared([group])
+        told = [each for each in group if each.id in critiques] if not some else list(group)
+        chosen += told
+        dropped.update(why if not told else {})
+    return chosen, dropped
+
+
+def _new(library: Library, acting: Acting, shown: tuple[tuple[str, ...], tuple[str, ...]]) -> bool:
+    """Whether something is shown that the one who learns has not been shown."""
+    if acting.adapter == BASE:
+        return any(shown)
+    seen_episodes, seen_tasks = set[str](), set[str]()
+    name: str | None = acting.adapter
+    while name is not None:
+        lineage = library.adapters.lineage(name)
+        seen_episodes.update(lineage.episodes)
+        seen_tasks.update(lineage.walkthroughs)
+        name = lineage.parent
+    items = library.bank.some(shown[0])
+    return bool(set(shown[1]) - seen_tasks) or any(
+        set(item.source.episodes) - seen_episodes for item in items
+    )
+
+
+def _free_name(library: Library) -> str:
+    taken = {*library.adapters.names(), *(order.name for order in ordered(library.orders))}
+    number = 1
+    while f"{STEM}{number}" in taken:
+        number += 1
+    return f"{STEM}{number}"
+
+
+def _tokens(encoder: Encoder, episodes: Iterable[Episode]) -> int:
+    read = (encoder.encode(Reading(episode=each)) for each in episodes)
+    return sum(fed(each) for each in read if isinstance(each, Encoded))

@@ -1,0 +1,224 @@
+"""From an order to a candidate adapter: read, trained under the rails, kept with its lineage.
+
+All that is learned follows from the order and what it names, so a distillation that was killed is
+simply asked for again: it goes on from its last checkpoint and ends in the same weights.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import torch
+
+from agent.attempt import Attempt, Limits
+from apprentice.acting import BASE, LOCAL, Named, find_acting
+from apprentice.build import now
+from apprentice.config import Distill
+from apprentice.lessons import Lessons, lessons
+from apprentice.orders import Report, read_report, write_report
+from apprentice.runs import Rig, play
+from distill.adapters import Lineage, load_student, weights_digest
+from distill.encode import Encoder
+from distill.engine import LocalPolicy, LocalSettings
+from distill.models import best_device, best_dtype, load_tokenizer, resolve
+from distill.presets import PRESETS
+from distill.rails import Rails
+from distill.render import Renderer
+from distill.study import Bounds, Studied, study
+from distill.train import RATES, Pace, Training, Watch
+from environments.seed import derive
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from apprentice.acting import Acting
+    from apprentice.config import Config
+    from apprentice.orders import Library, Order
+    from environments.environment import Environment
+    from environments.episode import Episode
+
+CHECKPOINTS = "checkpoints"
+HOUR_S = 3600.0
+
+
+def distil(
+    config: Config,
+    order: Order,
+    library: Library,
+    *,
+    clock: Callable[[], float],
+    watch: Watch | None = None,
+) -> Report:
+    """Learn what was ordered, keep the adapter that comes of it, and return the report.
+
+    Args:
+        config: how to learn; the order says what.
+        order: may have been begun before.
+        library: what the order names.
+        clock: seconds, from any origin.
+        watch: told of every step.
+
+    Raises:
+        UnknownIdError: something that the order names was forgotten since.
+        UserError: it cannot be learned so, and someone can mend that.
+    """
+    found = read_report(library, order.name)
+    if found is not None:
+        return found
+    limits = Distill.model_validate_json(order.settings)
+    config = config.model_copy(update={"distill": limits})
+    acting = find_acting(config, Named(LOCAL, order.base, order.parent or BASE))
+    told = lessons(limits, order, library)
+    training, tokenizer = open_training(config, acting)
+    rails = Rails(every=limits.every)
+    folder = library.orders / order.name
+    done = study(
+        training,
+        open_encoder(config, library.environment, acting),
+        told.steps,
+        PRESETS[order.preset],
+        clock=clock,
+        watch=watch,
+        checkpoints=folder / CHECKPOINTS,
+        canary=canary(config, order, library, training, tokenizer),
+        rails=rails,
+        bounds=Bounds(seconds=_seconds(limits), tokens=limits.tokens),
+    )
+    good = done.outcome.alarm is None or done.outcome.steps > rails.every
+    report = _report(config, order, told, done, kept=good and done.samples > 0)
+    write_report(library, report)
+    if report.kept:
+        lineage = _lineage(config, order, told, done, base=_base(config, acting))
+        library.adapters.add(training.student, tokenizer, lineage)
+    shutil.rmtree(folder, ignore_errors=True)
+    return report
+
+
+def open_encoder(config: Config, environment: Environment, acting: Acting) -> Encoder:
+    """Return what reads episodes for a model, without loading the model."""
+    base = _base(config, acting)
+    told = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    return Encoder(
+        Renderer(load_tokenizer(acting.folder or base)),
+        environment.instructions,
+        config.distill.length,
+        told["vocab_size"],
+    )
+
+
+def open_training(config: Config, acting: Acting) -> tuple[Training, PreTrainedTokenizerBase]:
+    """Return a model about to learn, and its tokenizer."""
+    limits, base, device = config.distill, _base(config, acting), best_device()
+    named = config.policy.dtype
+    student = load_student(
+        acting.folder,
+        base,
+        limits.trained,
+        dtype=best_dtype(device) if named == "auto" else getattr(torch, named),
+        device=device,
+        rank=limits.rank,
+        checkpointing=limits.checkpointing,
+    )
+    pace = Pace(rate=limits.rate or RATES[limits.trained], part_tokens=limits.part_tokens)
+    return Training(student, pace), load_tokenizer(acting.folder or base)
+
+
+def canary(
+    config: Config,
+    order: Order,
+    library: Library,
+    training: Training,
+    tokenizer: PreTrainedTokenizerBase,
+) -> Callable[[], float] | None:
+    """Return what plays mastered tasks with the weights as they are, or None without any."""
+    if not order.canaries:
+        return None
+    world = library.environment
+    settings = LocalSettings(lanes=len(order.canaries), temperature=0.0)
+    policy = LocalPolicy(order.name, training.student.model, tokenizer, settings)
+    attempts = [
+        Attempt(id=f"canary-{task}", task=world.task(task), seed=derive(order.seed, task))
+        for task in order.canaries
+    ]
+
+    def look() -> float:
+        policy.pull()
+        solved: list[bool] = []
+        with TemporaryDirectory() as scratch:
+            rig = Rig(
+                environment=world,
+                policy=policy,
+                store=library.store,
+                limits=Limits(**config.limits.model_dump()),
+                width=settings.lanes,
+                checkpoints=Path(scratch),
+                clock=now,
+            )
+            keep: Callable[[Episode], None] = lambda each: solved.append(each.solved)  # noqa: E731
+            asyncio.run(play("canaries", attempts, rig, keep=keep))
+        return sum(solved) / len(solved)
+
+    return look
+
+
+def _base(config: Config, acting: Acting) -> Path:
+    return resolve(acting.model, config.cache)
+
+
+def _seconds(limits: Distill) -> float | None:
+    """Return how long it may take, by the clock and by the price."""
+    bounds = [limits.minutes * 60] if limits.minutes is not None else []
+    if limits.money is not None and limits.per_hour:
+        bounds.append(limits.money / limits.per_hour * HOUR_S)
+    return min(bounds) if bounds else None
+
+
+def _report(config: Config, order: Order, told: Lessons, done: Studied, *, kept: bool) -> Report:
+    return Report(
+        name=order.name,
+        base=order.base,
+        parent=order.parent,
+        preset=order.preset,
+        attempts=len(order.attempts),
+        critiques=len(order.critiques),
+        demonstrations=len(order.demonstrations),
+        walkthroughs=len(order.walkthroughs),
+        steps=done.outcome.steps,
+        samples=done.samples,
+        tokens=done.tokens,
+        dropped={reason.value: many for reason, many in done.dropped.items() if many},
+        remarks=told.remarks,
+        alarm=done.outcome.alarm,
+        spent=done.spent,
+        kept=kept,
+        seconds=done.seconds,
+        money=done.seconds / HOUR_S * config.distill.per_hour,
+    )
+
+
+def _lineage(config: Config, order: Order, told: Lessons, done: Studied, *, base: Path) -> Lineage:
+    plans = [told.shown.get(id) for id in done.episodes]
+    episodes: Iterable[str] = chain.from_iterable(
+        (id,) if plan is None else plan.episodes
+        for id, plan in zip(done.episodes, plans, strict=True)
+    )
+    tasks = (plan.task.id for plan in plans if plan is not None and not plan.episodes)
+    return Lineage(
+        name=order.name,
+        base=order.base,
+        parent=order.parent,
+        trained=config.distill.trained,
+        objective=order.preset,
+        episodes=tuple(dict.fromkeys(episodes)),
+        walkthroughs=tuple(dict.fromkeys(tasks)),
+        seed=order.seed,
+        made=order.made,
+        digest=weights_digest(base),
+    )

@@ -1,0 +1,172 @@
+"""An order as steps of learning: attempts with their worth and hints, demonstrations carried out.
+
+The same order gives the same steps whenever it is asked, so they are never written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from random import Random
+from typing import TYPE_CHECKING
+
+from distill.collate import Chosen
+from distill.curriculum import compared, dealt, demonstrated, grouped, internalised, mixed
+from distill.encode import Reading
+from distill.excursions import Detours, Guide, excursion
+from distill.presets import PRESETS
+from distill.searching import surveyed
+from distill.signals.anchors import Anchored, allow
+from environments.anchor import Anchor
+from environments.episode import Ending
+from environments.seed import derive
+from memory.items import Demonstration
+
+if TYPE_CHECKING:
+    from apprentice.config import Distill
+    from apprentice.orders import Library, Order
+    from environments.episode import Task
+    from memory.intervals import Interval
+    from memory.items import Critique
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Something done right, to be imitated, and where it is from."""
+
+    task: Task
+    actions: tuple[str, ...]
+    episodes: tuple[str, ...]  # ids; empty: the environment itself showed it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lessons:
+    """What is learned, step by step."""
+
+    steps: tuple[tuple[Chosen, ...], ...]
+    shown: Mapping[str, Shown]  # by the id of the reading in which it is carried out
+    remarks: tuple[str, ...]
+
+
+def lessons(
+    limits: Distill,
+    order: Order,
+    library: Library,
+    gaps: Mapping[str, Interval] | None = None,
+) -> Lessons:
+    """Return the steps of an order: the same ones, whenever it is asked.
+
+    Args:
+        limits: how much of what goes into a step.
+        order: what to learn.
+        library: what it names.
+        gaps: where the model may judge itself; see `distill.signals.anchors`.
+    """
+    rng = Random(derive(order.seed, order.name, "lessons"))
+    plans = _plans(order, library)
+    guide = _guide(limits, library, plans)
+
+    shown: dict[str, Shown] = {}
+
+    def carried_out() -> tuple[Chosen, ...]:
+        done = list(_carried_out(guide, plans, rng, order))
+        shown.update((reading.episode.id, plan) for plan, reading in done)
+        return demonstrated(reading for _, reading in done)
+
+    if not PRESETS[order.preset].practises:
+        passes = (dealt(carried_out(), limits.per_step, rng) for _ in range(limits.passes))
+        return Lessons(steps=tuple(chain.from_iterable(passes)), shown=shown, remarks=())
+    fresh, remarks = _fresh(limits, order, library, gaps or {})
+    replayed = carried_out()
+    steps = mixed(dealt(fresh, limits.per_step, rng), replayed, limits.replay, rng)
+    return Lessons(steps=tuple(steps), shown=shown, remarks=remarks)
+
+
+def _plans(order: Order, library: Library) -> list[Shown]:
+    """Return what was done right, to be carried out."""
+    world = library.environment
+    plans = [
+        Shown(
+            world.task(item.task),
+            tuple(move.action for move in item.moves),
+            item.source.episodes,
+        )
+        for item in library.bank.some(order.demonstrations)
+        if isinstance(item, Demonstration)
+    ]
+    tasks = map(world.task, order.walkthroughs)
+    return [*plans, *(Shown(task, world.gold(task) or (), ()) for task in tasks)]
+
+
+def _guide(limits: Distill, library: Library, plans: Sequence[Shown]) -> Guide:
+    detours = Detours()
+    if limits.detour_chance is not None:
+        detours = replace(detours, chance=limits.detour_chance)
+    if limits.detour_longest is not None:
+        detours = replace(detours, longest=limits.detour_longest)
+    known = surveyed(library.environment, [each.task for each in plans])
+    return Guide(environment=library.environment, whereabouts=known, detours=detours)
+
+
+def _carried_out(
+    guide: Guide, plans: Sequence[Shown], rng: Random, order: Order
+) -> Iterator[tuple[Shown, Reading]]:
+    """Yield each plan that solves its task, carried out with detours of its own."""
+    for plan in plans:
+        reading = excursion(guide, plan.task, plan.actions, rng=rng, now=order.made)
+        if reading.episode.ending is Ending.SOLVED:
+            yield plan, reading
+
+
+def _fresh(
+    limits: Distill, order: Order, library: Library, gaps: Mapping[str, Interval]
+) -> tuple[tuple[Chosen, ...], tuple[str, ...]]:
+    """Return the attempts with their worth and their hints, and what there is to remark."""
+    episodes = [library.store.get(id) for id in order.attempts]
+    told = {each.episode: each for each in map(library.bank.critique, order.critiques)}
+    teaches = PRESETS[order.preset].teaches
+    groups = grouped(episodes)
+    chosen = [*compared(groups, hints=teaches)[0]]
+    have = {each.reading.episode.id for each in chosen}
+    chosen += [
+        Chosen(reading=Reading(episode=each), group=each.task.id)  # only its critique says anything
+        for each in episodes
+        if each.id not in have and each.id in told
+    ]
+    hinted, remarks = _hinted(chosen, told, gaps) if teaches else (tuple(chosen), ())
+    return (internalised(hinted) if limits.internalise else hinted), remarks
+
+
+def _hinted(
+    chosen: Sequence[Chosen], told: Mapping[str, Critique], gaps: Mapping[str, Interval]
+) -> tuple[tuple[Chosen, ...], tuple[str, ...]]:
+    """Show a teacher the critique of an attempt where there is one, as far as it may be trusted.
+
+    What only the model itself vouches for may make up so much of the hints as `anchors.allow` says;
+    where that is a part, every so manieth such critique is taken.
+    """
+    samples = [_anchored(each, told) for each in chosen]
+    allowed = allow(samples, gaps)
+    shown: list[Chosen] = []
+    room = 0.0
+    for each, sample, weight in zip(chosen, samples, allowed.weights, strict=True):
+        critique = told.get(each.reading.episode.id)
+        if critique is None or not critique.hint:
+            shown.append(each)
+            continue
+        room += weight if not sample.anchor.external else 1.0
+        if room >= 1.0:
+            room -= 1.0
+            reading = replace(each.reading, hint=critique.hint)
+            shown.append(replace(each, reading=reading))
+        elif each.reading.hint or each.advantage:
+            shown.append(each)
+    return tuple(shown), allowed.reasons
+
+
+def _anchored(chosen: Chosen, told: Mapping[str, Critique]) -> Anchored:
+    episode = chosen.reading.episode
+    critique = told.get(episode.id)
+    anchor = critique.source.anchor if critique is not None else Anchor.ENVIRONMENT
+    return Anchored(anchor=anchor, kind=episode.task.kind)

@@ -1,0 +1,79 @@
+"""A home with a tiny model of bytes, and its own attempts in a workshop where luck is enough."""
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from apprentice.acting import ADAPTERS, Acting, Named, find_acting, settled
+from apprentice.build import make_bank, make_rig, make_store
+from apprentice.choosing import Offer, place_order
+from apprentice.commands.run import new_run
+from apprentice.config import Config, load
+from apprentice.distilling import open_encoder
+from apprentice.orders import ORDERS, Library
+from apprentice.runs import carry_out, plan
+from apprentice.terminal import Lines, Tally, aside
+from distill.adapters import Adapters
+from environments.episode import Split
+from practicing import NOON
+from tiny_models import a_model, a_tokenizer
+from worlds import Workshop
+
+LONG = 2048  # bytes of a transcript
+
+
+def tiny_base(folder: Path) -> Path:
+    """Write a model whose tokens are bytes, and return where."""
+    a_model(max_position_embeddings=LONG).save_pretrained(folder)
+    a_tokenizer().save_pretrained(folder)
+    return folder
+
+
+def settings_of(home: Path, base: Path, **distill: object) -> Config:
+    small = {"length": LONG, "rate": 1e-3, "demonstrations": 2, "passes": 2, "every": 2}
+    return load(
+        {
+            "home": home,
+            "policy": {"use": f"local:{base}", "temperature": 4.0, "dtype": "float32"},
+            "memory": {"recall": "off"},
+            "limits": {"steps": 4},
+            "distill": {**small, "replay": 1, "canaries": 0, **distill},
+        }
+    )
+
+
+def practised(config: Config, episodes: int = 72) -> Config:
+    """Let the model that acts try each task of the workshop several times."""
+    config = settled(config)
+    run = new_run(config, Split.TRAIN, episodes)
+    with make_rig(config) as rig:
+        rig = replace(rig, environment=Workshop())
+        rig.store.begin_run(run)
+        attempts = plan(run, rig.environment.tasks(run.split))
+        quiet = Lines(Tally(episodes, 0, lambda: 0.0), aside())
+        asyncio.run(carry_out(run, attempts, rig, quiet))
+    return config
+
+
+@contextmanager
+def library_of(config: Config) -> Generator[Library]:
+    with make_store(config) as store, make_bank(config) as bank:
+        yield Library(
+            store=store,
+            bank=bank,
+            environment=Workshop(),
+            adapters=Adapters(config.home / ADAPTERS),
+            orders=config.home / ORDERS,
+        )
+
+
+def learner(config: Config) -> Acting:
+    return find_acting(config, Named.parse(config.policy.use))
+
+
+def offered(config: Config, library: Library, **rest: object) -> Offer:
+    acting = learner(config)
+    encoder = open_encoder(config, library.environment, acting)
+    return place_order(config, library, acting, encoder, made=NOON, **rest)
