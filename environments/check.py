@@ -10,6 +10,7 @@ from environments.errors import UnknownNameError
 RANDOM_STEPS = 12
 """Random actions per task: enough to leave the opening state in every world we know."""
 
+TRAINABLE = "tasks(train) must not be empty"
 IDS_UNIQUE = "two tasks share an id"
 IDS_FOUND = "task(id) must return the task that tasks(split) lists"
 ID_UNKNOWN = "task(id) must raise UnknownNameError for an id that does not exist"
@@ -25,6 +26,31 @@ NONSENSE_HARMLESS = "an action that is not admissible must change nothing and no
 ENDED_REFUSES = "step() must raise RuntimeError after the end"
 CLOSE_TWICE = "close() may be called twice"
 GOLD_SOLVES = "the gold actions must solve the task, and each must be admissible"
+
+WHY = {
+    TRAINABLE: "Nothing could be practised. List tasks for Split.TRAIN at least.",
+    IDS_UNIQUE: "Episodes and memories point to tasks by id; two would be taken for one.",
+    IDS_FOUND: "A killed run finds its tasks again by id, and must find the same ones.",
+    ID_UNKNOWN: "A slip in an id must be told, not answered with some task.",
+    ORDER_STABLE: "A run plans its tasks from a seed. Return a tuple, and sort what comes from a "
+    "set or a directory.",
+    SPLIT_TRUE: "task.split says what a task may be used for: make it the split asked for.",
+    NAME_TRUE: "Memory keeps worlds apart by it: Task(environment=self.name, ...).",
+    SPLITS_DISJOINT: "What was practised must not decide or be reported: that would be cheating.",
+    GOAL_STATED: "A policy reads observations only, so the first one has to contain task.goal, "
+    "word for word.",
+    BEGINS_OPEN: "An episode has at least one step: leave out tasks that begin solved.",
+    SAME_AGAIN: "Resuming, replaying and looking ahead repeat actions. Draw randomness from the "
+    "task's id; show no times, no addresses, nothing that other plays changed.",
+    SORTED: "Lists are compared between episodes: sorted(set(actions)).",
+    NONSENSE_HARMLESS: "Policies write nonsense all the time: answer it in words, and leave the "
+    "state and the admissible actions as they were.",
+    ENDED_REFUSES: "A step after the end is a bug of the caller; a silent answer would hide it.",
+    CLOSE_TWICE: "Whoever cleans up after an error cannot know whether somebody already did.",
+    GOLD_SOLVES: "Demonstrations and searches trust gold(): play it by hand and see where it parts "
+    "from the game, or return None if there is none.",
+}
+"""Why each rule is one, and what to do where it is broken."""
 
 NONSENSE = "sing a song to the moon 42"
 
@@ -47,6 +73,8 @@ def check_environment(environment: Environment, *, per_split: int = 3) -> tuple[
 
 def _catalogue(environment: Environment) -> Iterator[str]:
     seen: dict[str, Split] = {}
+    if not environment.tasks(Split.TRAIN):
+        yield TRAINABLE
     for split in Split:
         tasks = environment.tasks(split)
         if list(tasks) != list(environment.tasks(split)):

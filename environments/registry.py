@@ -6,7 +6,8 @@ imported before it is asked for by name.
 """
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from dataclasses import dataclass
+from functools import partial, wraps
 from importlib.metadata import EntryPoint, entry_points
 from inspect import signature
 from pathlib import Path
@@ -15,12 +16,30 @@ from pydantic import ValidationError, validate_call
 
 from environments.environment import Environment
 from environments.errors import UnknownNameError, UserError
-from environments.extras import require
+from environments.extras import missing, require
 
 Make = Callable[..., Environment]
 
 GROUP = "apprentice.environments"
 """The entry points among which environments of other packages are found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What can be said of an environment before it is opened."""
+
+    name: str
+    words: str
+    package: str  # the distribution that brings it; empty: this one
+    missing: tuple[str, ...]  # distributions that it needs and that are not installed
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """An environment of ours."""
+
+    words: str
+    make: Callable[[Path | None], Make]  # given the games, what to call with the settings
 
 
 class SettingError(UserError, ValueError):
@@ -58,6 +77,17 @@ def open_environment(name: str, *, games: Path | None = None, **settings: object
         raise SettingError(name, fault["loc"][0], fault["input"], fault["msg"]) from None
 
 
+def describe() -> tuple[Listed, ...]:
+    """Return all environments, ours first, without importing any."""
+    ours = [Listed(name, world.words, "", missing(name)) for name, world in ENVIRONMENTS.items()]
+    theirs = [
+        Listed(name, _summary(entry), entry.dist.name if entry.dist else "?", ())
+        for name, entry in plugins().items()
+        if name not in ENVIRONMENTS
+    ]
+    return (*ours, *theirs)
+
+
 def names() -> tuple[str, ...]:
     """Return the names of all environments, ours first."""
     return (*ENVIRONMENTS, *(name for name in plugins() if name not in ENVIRONMENTS))
@@ -70,12 +100,16 @@ def plugins() -> dict[str, EntryPoint]:
 
 def _maker(name: str, games: Path | None) -> Make:
     if name in ENVIRONMENTS:
-        return ENVIRONMENTS[name](games)
+        return ENVIRONMENTS[name].make(games)
     found = plugins()
     if name not in found:
         raise UnknownNameError("environment", name, names())
-    make = _load(found[name])
+    make = _function(_load(found[name]))
     return make if games is None else partial(make, games=games)
+
+
+def _summary(entry: EntryPoint) -> str:
+    return (entry.dist.metadata["Summary"] if entry.dist else None) or entry.value
 
 
 def _load(entry: EntryPoint) -> Make:
@@ -86,6 +120,19 @@ def _load(entry: EntryPoint) -> Make:
             f"environment {entry.name!r} cannot be loaded from {entry.value!r}: {error}; mend its "
             "package, or uninstall it"
         ) from None
+
+
+def _function(make: Make) -> Make:
+    """Return a function with the parameters of `make`, for pydantic checks no calls of classes."""
+    if not isinstance(make, type):
+        return make
+
+    @wraps(make.__init__)
+    def construct(**settings: object) -> Environment:
+        return make(**settings)
+
+    construct.__dict__["__signature__"] = signature(make)
+    return construct
 
 
 def _household(games: Path | None) -> Make:
@@ -107,7 +154,7 @@ def _refuse(name: str, games: Path | None) -> None:
         raise SettingError(name, "games", str(games), "it takes none; leave it out")
 
 
-ENVIRONMENTS: Mapping[str, Callable[[Path | None], Make]] = {
-    "household": _household,
-    "code": _code,
+ENVIRONMENTS: Mapping[str, World] = {
+    "household": World("chores in a house: ALFWorld's games, or generated ones", _household),
+    "code": World("Python functions to write and repair: HumanEval", _code),
 }
