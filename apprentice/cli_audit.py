@@ -20,7 +20,9 @@ Policy = Annotated[
     str | None,
     typer.Option(help="Whose attempts: local[:MODEL][@ADAPTER], openai:MODEL, random."),
 ]
-JudgeBy = Annotated[str, typer.Option("--judge", help="Who judges [the policy itself].")]
+JudgeBy = Annotated[
+    str, typer.Option("--judge", help="Who judges; past: the policy before [itself].")
+]
 Env = Annotated[str | None, typer.Option("--env", help="The environment [household].")]
 Games = Annotated[Path | None, typer.Option(help="ALFWorld games: packed file or folder.")]
 Of = Annotated[Split, typer.Option("--split", help="Tasks of this split.")]

@@ -14,7 +14,8 @@ from agent.policy import Policy
 from apprentice.acting import BASE, LOCAL, Named
 from apprentice.audits.answers import Answers
 from apprentice.audits.cost import Announced, Cost, Spent, announce
-from apprentice.audits.place import Begun, Place
+from apprentice.audits.past import PAST, past_policies
+from apprentice.audits.place import AuditError, Begun, Place
 from apprentice.audits.progress import counting
 from apprentice.audits.report import Findings, Made, Report
 from apprentice.audits.sample import Wanted, collect, load, name_of, play_all
@@ -133,9 +134,18 @@ def room_of(config: Config, use: str) -> int:
 
 
 def judge_or_self(config: Config, use: str) -> str:
-    """Return who judges: who is named, or the policy itself."""
+    """Return who judges: who is named, the policy itself, or with `past` the one before it.
+
+    Raises:
+        AuditError: there was none before it.
+    """
     if not use:
         return config.policy.use
+    if use == PAST:
+        before = past_policies(config)
+        if not before:
+            raise AuditError("no policy was promoted before this one; name a --judge")
+        return before[-1]
     named = Named.parse(use)
     if named.kind == LOCAL and not named.adapter:
         return str(Named(LOCAL, named.model, BASE))

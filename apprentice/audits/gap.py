@@ -29,8 +29,9 @@ from apprentice.audits.hearing import (
     biases,
     hear,
 )
+from apprentice.audits.past import ALL, past_policies
 from apprentice.audits.report import Bar, Findings, Grid, Whiskers, between, percent, signed
-from apprentice.audits.sample import Wanted, collected
+from apprentice.audits.sample import Wanted, collected, name_of
 from apprentice.config import Config
 from distill.audit.gap import Gap, at_least, best, measure, soft, together
 from environments.seed import derive
@@ -53,9 +54,6 @@ again and again, is too narrow."""
 
 BIAS_TASKS = 6
 """Tasks of which every pair is compared where biases are asked for."""
-
-ALL = "all"
-"""Stands for the tasks of every kind together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +128,9 @@ async def _examine(work: Work, options: Options, groups: Groups) -> Findings:
             "unreadable answers": judge.unread,
         },
         figures={
-            "anchor": anchor_of(judge.name, policy),
+            "anchor": anchor_of(
+                judge.name, policy, tuple(map(name_of, past_policies(work.config)))
+            ),
             "verdicts": {each.kind: verdict(each) for each in _deciding(measured)},
             "rows": [{"kind": m.kind, "rule": m.rule, **_figures(m.gap)} for m in measured],
             "matches": _match_figures(heard),
