@@ -8,6 +8,8 @@ import typer
 from apprentice.flags import File, Home, Json, settings
 from environments.episode import Split
 
+EXIT_DIFFERS = 1
+
 app = typer.Typer()
 
 Env = Annotated[str | None, typer.Option("--env", help="The environment [household].")]
@@ -48,3 +50,57 @@ def exam(
     }
     asked = Question(a=a, b=b, split=split, tasks=tasks, level=gate)
     examine(settings(home, config, rest), asked, as_json=json)
+
+
+@app.command()
+def learn(
+    rounds: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
+    preset: Annotated[
+        str | None, typer.Option(help="reward+critique, reward, critique [reward+critique].")
+    ] = None,
+    policy: Annotated[
+        str | None, typer.Option(help="local[:MODEL][@ADAPTER] [local:smollm2-135m].")
+    ] = None,
+    tasks: Annotated[int | None, typer.Option(min=1, help="Practised a round [12].")] = None,
+    attempts: Annotated[int | None, typer.Option(min=1, help="At each task [8].")] = None,
+    demonstrations: Annotated[int | None, typer.Option(min=0, help="To begin from [16].")] = None,
+    exam: Annotated[int | None, typer.Option(min=2, help="Dev tasks [all].")] = None,
+    critic: Annotated[
+        str | None, typer.Option(help="off, openai:MODEL or local:MODEL [off].")
+    ] = None,
+    env: Env = None,
+    games: Games = None,
+    steps: Steps = None,
+    width: Width = None,
+    seed: Seed = None,
+    replay: Annotated[
+        str | None, typer.Option(help="Print a finished round again and judge it again.")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Trace all that was learned to its tasks.")
+    ] = False,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """Practise, absorb, distil, examine, promote. A round that was killed goes on first."""
+    from apprentice.commands import learn as command
+
+    rest = {
+        "seed": seed,
+        "policy": {"use": policy, "width": width},
+        "environment": {"name": env, "games": games},
+        "limits": {"steps": steps},
+        "critic": {"use": critic},
+        "distill": {"preset": preset, "demonstrations": demonstrations},
+        "learn": {"tasks": tasks, "attempts": attempts, "exam": exam},
+    }
+    chosen = settings(home, config, rest)
+    if check or replay:
+        agrees = (
+            command.check(chosen, as_json=json)
+            if check
+            else command.replay(chosen, replay or "", as_json=json)
+        )
+        raise typer.Exit(0 if agrees else EXIT_DIFFERS)
+    command.learn(chosen, rounds, as_json=json)

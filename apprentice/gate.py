@@ -17,7 +17,7 @@ from distill.audit.bootstrap import resampled_means, spread
 from distill.audit.diversity import diversity
 from environments.episode import Episode, Task
 from memory.proof import Outcome, Verdict, judge
-from memory.sequential import Plan
+from memory.sequential import Plan, hopeless_below
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,6 +49,7 @@ class Gated:
 
     compared: Comparison
     anchors: Comparison
+    tolerated: int  # anchors that might be lost
     verdict: Verdict
 
 
@@ -79,7 +80,7 @@ async def gate(  # noqa: PLR0913 - all that a gate needs, each by its name
         audit: asked about a candidate that would be promoted.
     """
     first = min(bar.anchors, len(tasks) // 2)
-    plan = Plan(level=level, pairs=min(bar.pairs, len(tasks) - first), worthwhile=bar.worthwhile)
+    plan = plan_of(bar, level, len(tasks) - first)
     anchors = await compare(incumbent, candidate, tasks[:first], watcher)
     compared = await compare(incumbent, candidate, (), watcher)
     verdict = verdict_of(compared, anchors, plan, bar)
@@ -93,7 +94,20 @@ async def gate(  # noqa: PLR0913 - all that a gate needs, each by its name
     if verdict.outcome is Outcome.PROMOTE:
         vetoes = (*calibration_veto(compared), *await audit(compared))
         verdict = verdict_of(compared, anchors, plan, bar, vetoes)
-    return Gated(compared=compared, anchors=anchors, verdict=verdict)
+    return Gated(compared=compared, anchors=anchors, tolerated=bar.tolerated, verdict=verdict)
+
+
+def plan_of(bar: Bar, level: float, tasks: int) -> Plan:
+    """Return how so many tasks are judged at a level.
+
+    Where they are too few to show the gain that is worthwhile, going on would be hopeless before
+    the first is played; then the least gain is looked for that they can show.
+    """
+    pairs = min(bar.pairs, tasks)
+    gains = [bar.worthwhile, *(gain / 20 for gain in range(1, 20) if gain / 20 > bar.worthwhile)]
+    plans = [Plan(level=level, pairs=pairs, worthwhile=gain) for gain in gains]
+    able = (plan for plan in plans if float(hopeless_below(0, 0, plan)) < 0)
+    return next(able, plans[-1])
 
 
 def verdict_of(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from apprentice.exam import Comparison
-from apprentice.gate import Bar, calibration_veto, gate, range_veto
+from apprentice.gate import Bar, calibration_veto, gate, plan_of, range_veto
 from environments.episode import Ending
 from examining import Silent, a_comparison, a_seat, a_sheet, dev_tasks
 from memory.proof import Outcome, Reason, judge, sentence
@@ -78,6 +78,14 @@ def test_a_verdict_can_be_judged_again_from_the_stored_pairs(tmp_path):
         found.compared.pairs, verdict.plan, anchors=found.anchors.pairs, tolerated=BAR.tolerated
     )
     assert again == verdict
+
+
+def test_few_tasks_look_for_the_least_gain_that_they_can_show():
+    assert plan_of(Bar(), 0.05, 1_000).pairs == Bar().pairs
+    assert plan_of(Bar(), 0.05, 200).worthwhile == 0.1
+    few = plan_of(Bar(), 0.005, 28)
+    assert 0.1 < few.worthwhile < 0.5
+    assert judge((), few).outcome is Outcome.UNDECIDED
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def examine(config: Config, asked: Question, *, as_json: bool) -> None:
 
 def bar_of(config: Config) -> Bar:
     """Return what the settings ask of a candidate."""
-    return Bar(**config.gate.model_dump(exclude={"false_share"}))
+    return Bar(**config.gate.model_dump(exclude={"false_share", "rollback"}))
 
 
 async def _played(a: Seat, b: Seat, asked: Question, bar: Bar) -> tuple[Comparison, Gated | None]:

@@ -1,0 +1,138 @@
+"""`apprentice learn`: rounds of learning, told stage by stage; the record of old ones."""
+
+import json
+from hashlib import blake2b
+
+from rich.text import Text
+
+from apprentice.build import STORE, make_environment, make_home, now, run_lock
+from apprentice.config import Config, frozen_settings, thaw
+from apprentice.loop.distil import open_library
+from apprentice.loop.reports import Record, StageReport, record_of, to_json
+from apprentice.loop.site import Site
+from apprentice.loop.trace import leaks
+from apprentice.terminal import aside, inert, out, say_json
+from environments.errors import UserError
+from memory.proof import judge
+from memory.rounds import Round, Rounds
+
+LOCK = "learn"
+KEY_BYTES = 4
+
+
+class UnfinishedError(UserError, LookupError):
+    """A round whose record is not whole."""
+
+
+def learn(config: Config, rounds: int, *, as_json: bool) -> None:
+    """Carry out so many rounds; one that was killed is finished first, and counts."""
+    make_environment(config)  # first: a slip in a name is told before any loading
+    records: list[tuple[Round, Record]] = []
+    with run_lock(config, LOCK), open_rounds(config) as kept:
+        for _ in range(rounds):
+            round = kept.unfinished() or new_round(config, kept)
+            aside().print(Text(f"round {round.id}"))
+            records.append((round, _carried_out(config, round, kept, quiet=as_json)))
+    if as_json:
+        say_json([plain(round, record) for round, record in records])
+    else:
+        out().print("what was learned: apprentice skills list; once more: apprentice learn")
+
+
+def replay(config: Config, round_id: str, *, as_json: bool) -> bool:
+    """Print the record of a finished round, judge its pairs again, and return whether all agrees.
+
+    Raises:
+        UnfinishedError: it has not come to its end.
+    """
+    with open_rounds(config) as kept:
+        round = kept.get(round_id)
+        record = record_of(kept.reports(round.id))
+    if record.promote is None:
+        raise UnfinishedError(f"round {round.id} is not finished; go on with: apprentice learn")
+    agrees = judged_again(record)
+    if as_json:
+        say_json(plain(round, record) | {"agrees": agrees})
+        return agrees
+    for report in record.finished.values():
+        tell(report)
+    out().print(f"judged again from the stored pairs: {'the same' if agrees else 'DIFFERENT'}")
+    return agrees
+
+
+def check(config: Config, *, as_json: bool) -> bool:
+    """Follow all that was learned to its tasks, and return whether none was for the exam only."""
+    with open_library(config) as library, open_rounds(config) as kept:
+        found = leaks(library, kept)
+        looked = len(library.adapters.names()), library.bank.count()
+    if as_json:
+        say_json({"leaks": found, "adapters": looked[0], "memories": looked[1]})
+        return not found
+    for line in found or ("nothing that was learned is of a task kept for the exam",):
+        out().print(Text(inert(line)))
+    out().print(Text(f"{looked[0]} adapters and {looked[1]} memories traced", style="dim"))
+    return not found
+
+
+def open_rounds(config: Config) -> Rounds:
+    """Return the record of all rounds."""
+    return Rounds.open(make_home(config) / STORE)
+
+
+def new_round(config: Config, kept: Rounds) -> Round:
+    """Return the next round, begun. The same home and settings give it the same name."""
+    settings, number = frozen_settings(config), kept.next_number()
+    digest = blake2b(settings.encode(), digest_size=KEY_BYTES).hexdigest()
+    round = Round(
+        id=f"round-{number}-{digest}",
+        number=number,
+        seed=config.seed,
+        settings=settings,
+        started=now(),
+    )
+    kept.begin(round)
+    return round
+
+
+def judged_again(record: Record) -> bool:
+    """Return whether the stored pairs still give the stored verdict."""
+    if record.examine is None:
+        return True
+    gated = record.examine.gated
+    verdict = gated.verdict
+    again = judge(
+        gated.compared.pairs,
+        verdict.plan,
+        anchors=gated.anchors.pairs,
+        tolerated=gated.tolerated,
+        vetoes=verdict.vetoes,
+    )
+    return again == verdict
+
+
+def tell(report: StageReport) -> None:
+    """Print what a stage came to."""
+    for place, line in enumerate(report.lines()):
+        out().print(Text(inert(line), style="" if place == 0 else "dim"), soft_wrap=True)
+
+
+def plain(round: Round, record: Record) -> dict[str, object]:
+    """Return a record as JSON-like values."""
+    told = {stage: json.loads(to_json(each)) for stage, each in record.finished.items()}
+    return {"round": round.id, "seed": round.seed, **told}
+
+
+def _carried_out(config: Config, round: Round, kept: Rounds, *, quiet: bool) -> Record:
+    from apprentice.loop.round import run_round  # LangGraph: a second, which a replay need not pay
+
+    own = thaw(round.settings, config)
+    site = Site(config=own, round=round, rounds=kept)
+    for report in record_of(kept.reports(round.id)).finished.values():
+        _say(report, quiet=quiet)  # of before it was killed
+    checkpoints = make_home(config) / f"{round.id}.sqlite"
+    return run_round(site, checkpoints, lambda report: _say(report, quiet=quiet))
+
+
+def _say(report: StageReport, *, quiet: bool) -> None:
+    if not quiet:
+        tell(report)

@@ -1,0 +1,115 @@
+"""How a round makes weights: a cold start where the model is bare, then its own attempts.
+
+What is trained, and how, is the business of `apprentice.distilling` and its settings; here it is
+only said from whom, on what, and under which name, so that a killed round asks for the same again.
+"""
+
+from collections.abc import Collection, Generator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from apprentice.acting import ADAPTERS, Acting, Named, find_acting
+from apprentice.build import make_bank, make_environment, make_home, make_store, now
+from apprentice.config import Config
+from apprentice.orders import ORDERS, Library, Order, Report, ordered, read_report, write_order
+
+if TYPE_CHECKING:
+    from distill.train import Watch
+
+COLD = "cold-start"
+"""The preset that imitates demonstrations."""
+
+KEY_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What came of a distillation."""
+
+    policy: str | None  # a policy with the adapter; None: none was made
+    report: Report | None  # None: nothing was worth training on
+    dropped: Mapping[str, int]  # attempts that cannot be learned from, by reason
+
+
+@contextmanager
+def open_library(config: Config) -> Generator[Library]:
+    """Yield all that there is to learn from."""
+    from distill.adapters import Adapters
+
+    home = make_home(config)
+    with ExitStack() as opened:
+        yield Library(
+            store=opened.enter_context(make_store(config)),
+            bank=opened.enter_context(make_bank(config)),
+            environment=make_environment(config),
+            adapters=Adapters(home / ADAPTERS),
+            orders=home / ORDERS,
+        )
+
+
+def cold_start(config: Config, bare: str, watch: "Watch | None" = None) -> Made:
+    """Make a student of a bare model by demonstrations, or find the one that was made so before.
+
+    Args:
+        config: the settings.
+        bare: the policy, exactly.
+        watch: told of every step of training.
+    """
+    update = {"distill": config.distill.model_copy(update={"preset": COLD})}
+    config = config.model_copy(update=update)
+    parts = (bare, config.distill.model_dump_json(), config.environment.model_dump_json())
+    key = blake2b("\x1f".join((*parts, str(config.seed))).encode(), digest_size=KEY_BYTES)
+    return distil_into(config, bare, f"cold-{key.hexdigest()}", (), watch)
+
+
+def distil_into(
+    config: Config,
+    student: str,
+    name: str,
+    only: Collection[str],
+    watch: "Watch | None" = None,
+) -> Made:
+    """Train a student into an adapter of this name; what was finished before is only read.
+
+    Args:
+        config: the settings.
+        student: the policy to go on from, exactly.
+        name: of the adapter.
+        only: the episodes to choose from.
+        watch: told of every step of training.
+    """
+    acting = find_acting(config, Named.parse(student))
+    with open_library(config) as library:
+        order, dropped = _order(config, library, acting, name, only)
+        if order is None:
+            return Made(policy=None, report=None, dropped=dropped)
+        report = read_report(library, name)
+        if report is None:
+            from apprentice.distilling import distil
+
+            report = distil(config, order, library, clock=monotonic, watch=watch)
+    policy = replace(Named.parse(student), model=acting.model, adapter=name)
+    return Made(policy=str(policy) if report.kept else None, report=report, dropped=dropped)
+
+
+def _order(
+    config: Config, library: Library, acting: Acting, name: str, only: Collection[str]
+) -> tuple[Order | None, Mapping[str, int]]:
+    """Return what is to be learned under this name: as it was written down, or now."""
+    for order in ordered(library.orders):
+        if order.name == name:
+            return order, {}
+    from apprentice.choosing import place_order
+    from apprentice.distilling import open_encoder
+
+    encoder = open_encoder(config, library.environment, acting)
+    offer = place_order(config, library, acting, encoder, made=now(), only=only)
+    dropped = {reason.value: many for reason, many in offer.dropped.items() if many}
+    if offer.order is None:
+        return None, dropped
+    order = replace(offer.order, name=name)
+    write_order(library.orders, order)
+    return order, dropped

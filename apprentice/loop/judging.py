@@ -1,0 +1,141 @@
+"""The end of a round: the candidate is examined, judged, and perhaps acts from now on."""
+
+import asyncio
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from random import Random
+
+from apprentice.acting import ADAPTERS, Named, settled
+from apprentice.build import make_bank, make_environment, now
+from apprentice.commands.exam import bar_of
+from apprentice.config import Config
+from apprentice.exam import MEMORY, Comparison, exam_tasks, leave, seated
+from apprentice.gate import Gated, gate, range_veto
+from apprentice.loop.internalise import Probed, probe
+from apprentice.loop.reports import Examined, Promoted, Record
+from apprentice.loop.site import Site
+from apprentice.promises import Promise, conditions, write_promise
+from apprentice.runs import Watcher
+from apprentice.terminal import Tally, progress
+from environments.episode import Split
+from memory.items import Standing
+from memory.proof import Outcome, sentence
+
+NOTHING = Probed(idle=(), tokens_saved=0.0)
+
+
+def examine(site: Site, record: Record) -> Examined:
+    """Compare the candidate with who acts, on tasks that nobody learns from."""
+    assert record.start is not None
+    assert record.distil is not None
+    candidate = record.distil.candidate
+    assert candidate is not None
+    specs = (record.start.incumbent, candidate)
+    level = site.rounds.level(Named.parse(candidate).adapter, now(), site.config.gate.false_share)
+    return Examined(gated=asyncio.run(_gated(site.config, specs, level)), level=level)
+
+
+def promote(site: Site, record: Record) -> Promoted:
+    """Let the candidate act if it passed, and take out of the prompt what it has internalised."""
+    assert record.start is not None
+    if record.examine is None:
+        return Promoted(
+            acting=record.start.incumbent, outcome=None, internalised=(), tokens_saved=0.0
+        )
+    from distill.adapters import Adapters
+
+    promise = _promise(site, record, record.examine)
+    write_promise(site.config, promise)
+    site.rounds.decide(promise.adapter, promise.outcome, now())
+    probed = NOTHING
+    if promise.outcome is Outcome.PROMOTE:
+        adapters = Adapters(site.config.home / ADAPTERS)
+        if adapters.current() != promise.adapter:
+            adapters.promote(promise.adapter)
+        probed = _internalise(site, record)
+    return Promoted(
+        acting=settled(site.config).policy.use,
+        outcome=promise.outcome,
+        internalised=probed.idle,
+        tokens_saved=probed.tokens_saved,
+    )
+
+
+async def _gated(config: Config, specs: tuple[str, str], level: float) -> Gated:
+    briefed = "" if config.memory.recall == "off" else MEMORY
+    bar = bar_of(config)
+    with seated(config, [spec + briefed for spec in specs]) as (incumbent, candidate):
+        tasks = exam_tasks(incumbent.rig, Split.DEV, config.learn.exam)
+        with progress(Tally(2 * len(tasks), 0, time.monotonic)) as shown:
+
+            async def audit(_: Comparison) -> tuple[str, ...]:
+                return await _range(config, specs, shown) if bar.tries else ()
+
+            try:
+                return await gate(
+                    incumbent, candidate, tasks, bar=bar, level=level, watcher=shown, audit=audit
+                )
+            finally:
+                await leave(incumbent, candidate)
+
+
+async def _range(config: Config, specs: tuple[str, str], watcher: Watcher) -> tuple[str, ...]:
+    """Object if fewer tasks are solved when both try several times."""
+    actor = config.policy.model_copy(update={"temperature": config.learn.temperature})
+    tries = config.gate.tries
+    with seated(config.model_copy(update={"policy": actor}), specs) as (incumbent, candidate):
+        tasks = exam_tasks(incumbent.rig, Split.DEV, config.gate.ranged)
+        try:
+            before = await incumbent.sit(tasks, watcher, tries)
+            after = await candidate.sit(tasks, watcher, tries)
+        finally:
+            await leave(incumbent, candidate)
+    return range_veto(before, after, tries)
+
+
+def _promise(site: Site, record: Record, examined: Examined) -> Promise:
+    assert record.start is not None
+    assert record.distil is not None
+    verdict, sheet = examined.gated.verdict, examined.gated.compared.b
+    return Promise(
+        adapter=Named.parse(record.distil.candidate or "").adapter,
+        incumbent=record.start.incumbent,
+        outcome=verdict.outcome,
+        sentence=sentence(verdict),
+        level=examined.level,
+        solved=sheet.solved,
+        tasks=len(sheet.answers),
+        low=sheet.interval.low,
+        high=sheet.interval.high,
+        conditions=conditions(site.config),
+        round=site.round.id,
+        judged=now(),
+    )
+
+
+def _internalise(site: Site, record: Record) -> Probed:
+    """Retire the active memories that no longer help who acts now."""
+    config = site.config
+    assert record.distil is not None
+    assert record.distil.candidate is not None
+    with make_bank(config) as bank:
+        off = config.memory.recall == "off" or not config.learn.probes
+        if off or not bank.count(standing=Standing.ACTIVE):
+            return NOTHING
+    tasks = make_environment(config).tasks(Split.TRAIN)
+    drawn = Random(site.seed("probes")).sample(tasks, min(config.learn.probes, len(tasks)))
+    with _shown(2 * len(drawn)) as watcher:
+        probed = asyncio.run(probe(config, record.distil.candidate, drawn, watcher))
+    with make_bank(config) as bank:
+        for item in bank.some(probed.idle):
+            if item.standing is Standing.ACTIVE:
+                why = f"internalised by {record.distil.candidate}"
+                bank.set_standing(item.id, Standing.RETIRED, why, now())
+    return probed
+
+
+@contextmanager
+def _shown(episodes: int) -> Generator[Watcher]:
+    with progress(Tally(episodes, 0, time.monotonic)) as shown:
+        yield shown

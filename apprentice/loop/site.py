@@ -1,0 +1,23 @@
+"""Where a round takes place: what all its stages share."""
+
+from dataclasses import dataclass
+
+from apprentice.config import Config
+from environments.seed import derive
+from memory.rounds import Round, Rounds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    config: Config  # the round's own, with the places of today
+    round: Round
+    rounds: Rounds
+
+    def seed(self, *what: str | int) -> int:
+        """Return a seed of this round's own."""
+        return derive(self.round.seed, "round", self.round.number, *what)
+
+    @property
+    def practice(self) -> str:
+        """Return the run that the attempts of the round belong to."""
+        return f"{self.round.id}-practice"

@@ -1,0 +1,277 @@
+"""The stages of a round, each from what came before it to a report.
+
+Each may be killed at any moment and asked again: episodes are known by their place in the plan, a
+distillation by its order, a memory by what it was made of. So what was done is found done, and a
+round that was killed a hundred times ends as one that was not.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from random import Random
+
+from agent.attempt import Attempt
+from apprentice.acting import BASE, LOCAL, Named, settled
+from apprentice.build import make_bank, make_environment, make_rig, make_store, now
+from apprentice.commands.absorb import learn_from
+from apprentice.config import Config
+from apprentice.loop.curriculum import Mix, chosen, stratified, tried
+from apprentice.loop.distil import cold_start, distil_into
+from apprentice.loop.reports import (
+    Absorbed,
+    Asked,
+    Distilled,
+    Practised,
+    Recalled,
+    Record,
+    Started,
+    Told,
+)
+from apprentice.loop.site import Site
+from apprentice.remember import Told as Recollections
+from apprentice.runs import EmptySplitError, play
+from apprentice.terminal import Tally, progress
+from environments.episode import Ending, Episode, Split, Task
+from environments.errors import UserError
+from memory.bank import Bank
+from memory.credit import Bar, retirement
+from memory.items import Lesson, Skill, Standing, text_of
+from memory.items import Recalled as Use
+from memory.records import EpisodeRow
+
+LOOKED_BACK = 5_000
+"""Newest train episodes that the choice of tasks rests on; older ones were another policy's."""
+
+KEY_BYTES = 8
+
+
+class NotALearnerError(UserError, ValueError):
+    """A policy whose weights are not here to be trained."""
+
+    def __init__(self, use: str) -> None:
+        super().__init__(f"{use!r} cannot learn, its weights are elsewhere; use local[:MODEL]")
+
+
+def start(site: Site, _: Record) -> Started:
+    """Find out who acts, and make a first student of a bare model where something can be shown."""
+    named = Named.parse(site.config.policy.use)
+    if named.kind != LOCAL:
+        raise NotALearnerError(site.config.policy.use)
+    incumbent = settled(site.config).policy.use
+    if Named.parse(incumbent).adapter != BASE:
+        return Started(incumbent=incumbent, student=incumbent, cold=None)
+    made = cold_start(site.config, incumbent)
+    return Started(incumbent=incumbent, student=made.policy or incumbent, cold=made.report)
+
+
+def recall(site: Site, record: Record) -> Recalled:
+    """Choose what to practise, and what memory says before each attempt."""
+    tasks = _tasks(site)
+    attempts = [
+        Attempt(
+            id=_id(site.round.id, task.id, str(number)),
+            task=task,
+            seed=site.seed("practice", task.id, number),
+            run=site.practice,
+        )
+        for task in tasks
+        for number in range(site.config.learn.attempts)
+    ]
+    told: Recollections = {}
+    briefed = _briefed(practising(site.config, record), attempts, told)
+    return Recalled(
+        attempts=tuple(_asked(each, told) for each in briefed),
+        kinds=dict(sorted(Counter(task.kind for task in tasks).items())),
+    )
+
+
+def practise(site: Site, record: Record) -> Practised:
+    """Make the attempts that are not stored yet, and note what memory said before each."""
+    assert record.recall is not None
+    config = practising(site.config, record)
+    asked = record.recall.attempts
+    clock = time.monotonic()
+    off = config.model_copy(update={"memory": config.memory.model_copy(update={"recall": "off"})})
+    with make_rig(off) as rig, make_bank(config) as bank:
+        kept = rig.store.episode_ids(site.practice)
+        left = [_attempt(site, each, rig.environment.task) for each in asked if each.id not in kept]
+        with progress(Tally(len(asked), len(kept), time.monotonic)) as shown:
+
+            def keep(episode: Episode) -> None:
+                rig.store.add(episode)
+                shown.episode(episode)
+
+            async def all_of_them() -> None:
+                try:
+                    await play(site.practice, left, rig, keep=keep, on_step=shown.step)
+                finally:
+                    await rig.policy.close()
+
+            asyncio.run(all_of_them())
+        _note(bank, asked, site.practice)
+        rows = rig.store.rows(run=site.practice, limit=len(asked))
+    return _practised(rows, time.monotonic() - clock)
+
+
+def absorb(site: Site, record: Record) -> Absorbed:
+    """Turn the attempts into memories, refine those there are, and retire what harms."""
+    assert record.recall is not None
+    with make_store(site.config) as store, make_bank(site.config) as bank:
+        rows = {each.id: each for each in store.rows(run=site.practice, limit=LOOKED_BACK)}
+        worth = worth_absorbing(site.config, list(rows.values()))
+        episodes = [store.get(each.id) for each in record.recall.attempts if each.id in worth]
+        before = {item.id: item.version for item in bank.items()}
+        learned = asyncio.run(learn_from(site.config, episodes, bank))
+        new = [item for item in learned.items if before.get(item.id) != item.version]
+        sorts: dict[str, list[str]] = {}
+        for item in new:
+            sorts.setdefault(type(item).__name__.lower(), []).append(item.id)
+        return Absorbed(
+            items={sort: tuple(ids) for sort, ids in sorted(sorts.items())},
+            said=tuple(_line(item) for item in new if isinstance(item, Lesson | Skill)),
+            critiques=len(learned.episodes.critiques),
+            skipped={why.value: many for why, many in learned.episodes.skipped.items() if many},
+            retired=retire_harmful(bank),
+        )
+
+
+def distil(site: Site, record: Record) -> Distilled:
+    """Train on the attempts, and on demonstrations beside them."""
+    assert record.start is not None
+    assert record.recall is not None
+    ids = [each.id for each in record.recall.attempts]
+    made = distil_into(site.config, record.start.student, site.round.id, ids)
+    unchanged = record.start.student == record.start.incumbent
+    candidate = made.policy or (None if unchanged else record.start.student)
+    return Distilled(candidate=candidate, report=made.report, dropped=made.dropped)
+
+
+def practising(config: Config, record: Record) -> Config:
+    """Return the settings of practice: the student explores, for as long as it may."""
+    assert record.start is not None
+    learn = config.learn
+    update = {"use": record.start.student, "temperature": learn.temperature}
+    limits = config.limits.model_copy(update={"steps": learn.steps or config.limits.steps})
+    return config.model_copy(
+        update={"policy": config.policy.model_copy(update=update), "limits": limits}
+    )
+
+
+def worth_absorbing(config: Config, rows: Sequence[EpisodeRow]) -> set[str]:
+    """Return the attempts to absorb: what was solved, and the failures that a critic has time for.
+
+    SkillRL asks its teacher about failures of the validation split and files what comes of it as
+    general; ours are of train tasks, and each lesson is of its type (arXiv:2602.08234).
+    """
+    solved = {row.id for row in rows if row.ending is Ending.SOLVED}
+    failures = [row for row in rows if row.ending in (Ending.FAILED, Ending.TRUNCATED)]
+    asked = 0 if config.critic.use == "off" else config.learn.critiques
+    return solved | {row.id for row in stratified(failures, asked)}
+
+
+def retire_harmful(bank: Bank) -> dict[str, str]:
+    """Take the active memories out of use that harm or never help, and say why."""
+    gone: dict[str, str] = {}
+    for item in bank.items(standing=Standing.ACTIVE):
+        why = retirement(bank.uses(item.id), Bar())
+        if why is not None:
+            bank.set_standing(item.id, Standing.RETIRED, why.value, now())
+            gone[item.id] = why.value
+    return gone
+
+
+def _tasks(site: Site) -> tuple[Task, ...]:
+    world, learn = make_environment(site.config), site.config.learn
+    tasks = world.tasks(Split.TRAIN)
+    if not tasks:
+        raise EmptySplitError(world.name, Split.TRAIN)
+    with make_store(site.config) as store:
+        rows = store.rows(split=Split.TRAIN, environment=world.name, limit=LOOKED_BACK)
+    mix = Mix(failing=learn.failing, middling=learn.middling)
+    count = min(learn.tasks, len(tasks))
+    return chosen(tasks, tried(rows), mix, count, Random(site.seed("tasks")))
+
+
+def _briefed(config: Config, attempts: list[Attempt], told: Recollections) -> list[Attempt]:
+    """Return the attempts with what memory says; all at once, so a kill changes no briefing."""
+    with make_bank(config) as bank:
+        if config.memory.recall == "off" or not bank.count(standing=Standing.ACTIVE):
+            return attempts
+    with make_rig(config) as rig:
+        assert rig.reminder is not None
+        briefed = list(rig.reminder.brief(attempts, told))
+        asyncio.run(rig.policy.close())
+    return briefed
+
+
+def _asked(attempt: Attempt, told: Recollections) -> Asked:
+    found = told.get(attempt.id)
+    return Asked(
+        id=attempt.id,
+        task=attempt.task.id,
+        seed=attempt.seed,
+        briefing=attempt.briefing,
+        told=tuple(
+            Told(
+                item=choice.item.id,
+                version=choice.item.version,
+                shown=choice.shown,
+                propensity=choice.propensity,
+            )
+            for choice in (found.choices if found else ())
+        ),
+    )
+
+
+def _attempt(site: Site, asked: Asked, task: Callable[[str], Task]) -> Attempt:
+    return Attempt(
+        id=asked.id,
+        task=task(asked.task),
+        seed=asked.seed,
+        briefing=asked.briefing,
+        run=site.practice,
+    )
+
+
+def _note(bank: Bank, asked: Sequence[Asked], run: str) -> None:
+    """Keep what was recalled, in the order of the plan; what was noted before a kill is."""
+    for each in asked:
+        if each.told and not bank.recalled(each.id):
+            uses = [
+                Use(
+                    item=told.item,
+                    version=told.version,
+                    episode=each.id,
+                    run=run,
+                    shown=told.shown,
+                    propensity=told.propensity,
+                    at=now(),
+                )
+                for told in each.told
+            ]
+            bank.log_uses(uses)
+
+
+def _practised(rows: Sequence[EpisodeRow], seconds: float) -> Practised:
+    kinds: dict[str, tuple[int, int]] = {}
+    for row in rows:
+        solved, made = kinds.get(row.kind, (0, 0))
+        kinds[row.kind] = (solved + (row.ending is Ending.SOLVED), made + 1)
+    return Practised(
+        solved=sum(solved for solved, _ in kinds.values()),
+        kinds=dict(sorted(kinds.items())),
+        mean_steps=sum(row.steps for row in rows) / max(1, len(rows)),
+        prompt_tokens=sum(row.prompt_tokens for row in rows),
+        seconds=seconds,
+    )
+
+
+def _line(item: Lesson | Skill) -> str:
+    words = " ".join(text_of(item).split())
+    return f"{item.id} v{item.version} {item.kind or 'general'}: {words}"
+
+
+def _id(*parts: str) -> str:
+    return blake2b("\x1f".join(parts).encode(), digest_size=KEY_BYTES).hexdigest()

@@ -1,0 +1,71 @@
+"""What the exam of a promoted adapter promised: kept beside it, to be held to.
+
+One file an adapter, written after its trial whatever the outcome; the folder of the adapter itself
+is never touched again.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from hashlib import blake2b
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from apprentice.acting import ADAPTERS
+from apprentice.config import Config
+from memory.proof import Outcome
+
+KEY_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """How an adapter did in its trial."""
+
+    adapter: str
+    incumbent: str  # the policy that it was compared with
+    outcome: Outcome
+    sentence: str  # the verdict in one line
+    level: float  # chance of promoting it if it were no better
+    solved: int  # tasks of the exam
+    tasks: int
+    low: float  # of the 95 % interval of the share solved
+    high: float
+    conditions: str  # under which it was examined; see `conditions`
+    round: str
+    judged: datetime
+    withdrawn: str = ""  # why it was rolled back; empty: it was not
+
+
+_PROMISE = TypeAdapter(Promise)
+
+
+def gate_file(config: Config, adapter: str) -> Path:
+    """Return where the promise of an adapter is, or will be."""
+    return config.home / ADAPTERS / f"{adapter}.gate.json"
+
+
+def write_promise(config: Config, promise: Promise) -> None:
+    """Write it whole or not at all."""
+    file = gate_file(config, promise.adapter)
+    pending = file.with_name(f".{file.name}")
+    told = json.dumps(asdict(promise), default=datetime.isoformat, indent=2)
+    pending.write_text(told + "\n", encoding="utf-8")
+    pending.replace(file)
+
+
+def read_promise(config: Config, adapter: str) -> Promise | None:
+    """Return what the trial of an adapter promised, or None if it had none."""
+    file = gate_file(config, adapter)
+    return _PROMISE.validate_json(file.read_bytes()) if file.exists() else None
+
+
+def conditions(config: Config) -> str:
+    """Return what tells conditions apart under which the same policy may do better or worse."""
+    parts = (
+        config.environment.model_dump_json(),
+        config.limits.model_dump_json(),
+        repr(config.policy.temperature),
+    )
+    return blake2b("\x1f".join(parts).encode(), digest_size=KEY_BYTES).hexdigest()
