@@ -131,12 +131,17 @@ class Tally:
     def words(self) -> str:
         """Return the state in a few words."""
         left = (self.total - self.done) * self.seconds / self.episodes if self.episodes else None
-        time = "" if left is None else f", about {_duration(left)} left"
+        time = "" if left is None else f", about {duration(left)} left"
         rate = self.steps / self.seconds
         return f"{self.done}/{self.total} episodes, {self.solved} solved, {rate:.1f} steps/s{time}"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time in minutes and seconds.
+
+    >>> duration(125.2)
+    '2 min 05 s'
+    """
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
