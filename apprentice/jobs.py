@@ -1,0 +1,231 @@
+"""Distillation as a job: chosen, learned, reported, one at a time, now or on a schedule.
+
+A job that was killed is finished by the next one before anything new is begun. One that finds
+nothing worth learning says so in a line and is no failure, so a schedule may call it often.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from time import monotonic
+from typing import TYPE_CHECKING
+
+from apprentice.acting import LOCAL, Named, find_acting
+from apprentice.orders import Library, Order, Report, ordered, read_report, write_order
+from environments.errors import UserError
+from memory.claim import Claim, Owner, owner_of
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from apprentice.choosing import Offer
+    from apprentice.config import Config
+    from distill.encode import Encoder
+    from distill.train import Watch
+
+CLAIM = "running"
+"""The folder beside the orders that says who is at it."""
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+"""Seconds of what an interval may be given in."""
+
+EXIT_BUSY = 75
+"""`EX_TEMPFAIL` of sysexits.h: try again later."""
+
+TOKENS_PER_S = 300.0
+"""Learned on two cores with bfloat16, where no job has told yet (bench/train)."""
+
+
+class BusyError(UserError, RuntimeError):
+    """Another process is distilling."""
+
+    code = EXIT_BUSY
+
+    def __init__(self, owner: Owner | None) -> None:
+        who = "another process"
+        if owner is not None:
+            since = f"{owner.since.astimezone():%Y-%m-%d %H:%M}"
+            who = f"process {owner.pid} on {owner.host} since {since}"
+        super().__init__(f"distillation is under way in {who}; wait for it, or end that process")
+
+
+class ScheduleError(UserError, ValueError):
+    """A time that cannot be understood."""
+
+    def __init__(self, given: str, wanted: str) -> None:
+        super().__init__(f"cannot understand {given!r} as a schedule: {wanted}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What one look at the store came to."""
+
+    report: Report | None  # None: nothing was worth learning
+    dropped: Mapping[str, int] = field(default_factory=dict[str, int])  # attempts, by reason
+    resumed: bool = False  # it was begun before, and killed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What a job would do now."""
+
+    order: Order | None  # None: nothing is worth learning
+    resumed: bool  # it was begun before
+    dropped: Mapping[str, int]
+    tokens: int
+    minutes: float
+
+
+@contextmanager
+def alone(folder: Path, at: datetime) -> Generator[None]:
+    """Hold the only place where training goes on.
+
+    Args:
+        folder: of the orders.
+        at: the time.
+
+    Raises:
+        BusyError: another process holds it.
+    """
+    me = Owner(pid=os.getpid(), host=platform.node(), since=at)
+    claim = Claim.stake(folder / CLAIM, me)
+    if claim is None:
+        raise BusyError(owner_of(folder / CLAIM))
+    try:
+        yield
+    finally:
+        claim.release()
+
+
+def once(
+    config: Config,
+    library: Library,
+    *,
+    clock: Callable[[], datetime],
+    watch: Callable[[str], AbstractContextManager[Watch]],
+) -> Job:
+    """Learn what is worth it, or finish what was begun; whoever calls this is alone.
+
+    Args:
+        config: the settings.
+        library: what there is.
+        clock: the time now, with its zone.
+        watch: given the name of what is learned, opens who is told of every step.
+    """
+    order, dropped = unfinished(library), dict[str, int]()
+    resumed = order is not None
+    if order is None:
+        offer = offered(config, library, clock())
+        order, dropped = offer.order, _counts(offer)
+    if order is None:
+        return Job(report=None, dropped=dropped)
+    write_order(library.orders, order)
+    from apprentice.distilling import distil
+
+    with watch(order.name) as watching:
+        report = distil(config, order, library, clock=monotonic, watch=watching)
+    return Job(report=report, dropped=dropped, resumed=resumed)
+
+
+def forecast(config: Config, library: Library, at: datetime) -> Forecast:
+    """Return what a job would do, and about how long it would take; nothing is written."""
+    begun = unfinished(library)
+    if begun is not None:
+        return Forecast(order=begun, resumed=True, dropped={}, tokens=0, minutes=0.0)
+    offer = offered(config, library, at)
+    if offer.order is None:
+        return Forecast(order=None, resumed=False, dropped=_counts(offer), tokens=0, minutes=0.0)
+    from apprentice.lessons import lessons
+    from distill.collate import fed, rows_of
+
+    encoder = _encoder(config, library)
+    steps = lessons(config.distill, offer.order, library).steps
+    tokens = sum(fed(row.encoded) for step in steps for row in rows_of(encoder, step)[0])
+    tokens = min(tokens, config.distill.tokens or tokens)
+    minutes = tokens / _speed(library) / 60
+    bound = config.distill.minutes
+    return Forecast(
+        order=offer.order,
+        resumed=False,
+        dropped=_counts(offer),
+        tokens=tokens,
+        minutes=minutes if bound is None else min(minutes, bound),
+    )
+
+
+def unfinished(library: Library) -> Order | None:
+    """Return what a job began and did not end: orders that others wrote are theirs to finish."""
+    from apprentice.choosing import STEM
+
+    return next(
+        (
+            order
+            for order in ordered(library.orders)
+            if order.name.startswith(STEM) and read_report(library, order.name) is None
+        ),
+        None,
+    )
+
+
+def offered(config: Config, library: Library, at: datetime) -> Offer:
+    """Return what is worth learning now, for who acts or would act by default."""
+    from apprentice.choosing import place_order
+
+    encoder = _encoder(config, library)
+    return place_order(config, library, find_acting(config, learner(config)), encoder, made=at)
+
+
+def learner(config: Config) -> Named:
+    """Return whose weights learn: those of the policy, unless it acts by other means."""
+    named = Named.parse(config.policy.use)
+    return named if named.kind == LOCAL else Named(LOCAL)
+
+
+def every(interval: str) -> Callable[[datetime], datetime]:
+    """Return what gives the next time after one, such as for "6h".
+
+    Raises:
+        ScheduleError: it is no interval.
+    """
+    found = re.fullmatch(r"(\d+)([smhd])", interval.strip())
+    if found is None or not int(found[1]):
+        raise ScheduleError(interval, "give a number and a unit, such as 30m, 6h or 1d")
+    pause = timedelta(seconds=int(found[1]) * UNITS[found[2]])
+    return lambda last: last + pause
+
+
+def cron(expression: str) -> Callable[[datetime], datetime]:
+    """Return what gives the next time after one by a cron expression, in local time.
+
+    Raises:
+        ScheduleError: it is no such expression.
+    """
+    from croniter import croniter
+
+    if not croniter.is_valid(expression):
+        raise ScheduleError(expression, "give five fields, such as '0 3 * * *' for 3 at night")
+    return lambda last: croniter(expression, last.astimezone()).get_next(datetime)
+
+
+def _encoder(config: Config, library: Library) -> Encoder:
+    from apprentice.distilling import open_encoder
+
+    return open_encoder(config, library.environment, find_acting(config, learner(config)))
+
+
+def _speed(library: Library) -> float:
+    """Return tokens a second, as the last job told that learned for more than a moment."""
+    reports = (read_report(library, name) for name in library.adapters.names())
+    told = [each.tokens_per_s for each in reports if each is not None and each.seconds > 1]
+    return told[-1] if told else TOKENS_PER_S
+
+
+def _counts(offer: Offer) -> dict[str, int]:
+    return {reason.value: many for reason, many in offer.dropped.items() if many}
