@@ -90,6 +90,81 @@ def gap(
     audit(GAP, settings(home, config, rest), options, ways)
 
 
+@app.command()
+def calibration(
+    policy: Policy = None,
+    judge: Annotated[
+        str, typer.Option(help="Who is asked how sure, or off [the policy itself].")
+    ] = "",
+    env: Env = None,
+    games: Games = None,
+    split: Of = Split.TRAIN,
+    run: RunId = None,
+    kind: Kind = None,
+    tasks: Tasks = 24,
+    attempts: Attempts = 8,
+    steps: Steps = None,
+    temperature: Temperature = 1.0,
+    width: Width = None,
+    seed: Seed = None,
+    html: Html = None,
+    beside: Beside = None,
+    dry_run: DryRun = False,
+    resume: Resume = False,
+    id: Id = None,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """Do the policy's confidences mean what they say?"""
+    from apprentice.audits.calibration import CALIBRATION, Options
+    from apprentice.commands.audit import audit
+
+    rest = _acting(policy, temperature, width) | _world(seed, env, games, steps)
+    options = Options(wanted=_wanted(split, run, kind, tasks, attempts), judge=judge)
+    ways = _ways(html, beside, dry_run=dry_run, resume=resume, id=id, json=json)
+    audit(CALIBRATION, settings(home, config, rest), options, ways)
+
+
+@app.command()
+def diversity(
+    policy: Policy = None,
+    base: Annotated[
+        str, typer.Option(help="The policy to compare with [the model without adapters].")
+    ] = "",
+    base_run: Annotated[str | None, typer.Option(help="Its run, beside --run.")] = None,
+    env: Env = None,
+    games: Games = None,
+    split: Of = Split.DEV,
+    run: RunId = None,
+    kind: Kind = None,
+    tasks: Tasks = 16,
+    attempts: Attempts = 16,
+    steps: Steps = None,
+    temperature: Temperature = 1.0,
+    width: Width = None,
+    seed: Seed = None,
+    html: Html = None,
+    beside: Beside = None,
+    dry_run: DryRun = False,
+    resume: Resume = False,
+    id: Id = None,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """What can a policy still do when it may try often; did training cost it range?"""
+    from apprentice.audits.diversity import DIVERSITY, Options
+    from apprentice.commands.audit import audit
+
+    rest = _acting(policy, temperature, width) | _world(seed, env, games, steps)
+    options = Options(
+        wanted=_wanted(split, run, kind, tasks, attempts), base=base, base_run=base_run
+    )
+    ways = _ways(html, beside, dry_run=dry_run, resume=resume, id=id, json=json)
+    audit(DIVERSITY, settings(home, config, rest), options, ways)
+
+
 def _acting(policy: str | None, temperature: float, width: int | None) -> dict[str, Any]:
     return {"policy": {"use": policy, "temperature": temperature, "width": width}}
 

@@ -75,14 +75,14 @@ class Audit(Generic[Chosen]):
     name: str
     options: type[Chosen]
     cost: Callable[[Config, Chosen], Cost]
-    judge: Callable[[Config, Chosen], str]  # the setting of who answers; empty: nobody is asked
     examine: Callable[[Work, Chosen], Findings]
+    judge: Callable[[Config, Chosen], str] | None = None  # the setting of who answers; None: nobody
     notes: Sequence[str] = ()  # what a reader must know to read it rightly
 
 
 def foretell(audit: Audit[Chosen], config: Config, options: Chosen) -> Announced:
     """Return what an audit will take."""
-    judge = audit.judge(config, options)
+    judge = audit.judge(config, options) if audit.judge is not None else ""
     with make_store(config) as store:
         return announce(config, audit.cost(config, options), judge and name_of(judge), store)
 

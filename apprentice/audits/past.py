@@ -13,7 +13,7 @@ ALL = "all"
 
 
 def past_policies(config: Config) -> tuple[str, ...]:
-    """Return the policies that acted before the promoted one, oldest first, as settings name them."""
+    """Return the policies that acted before the promoted one, oldest first, by their settings."""
     from distill.adapters import POINTER, Adapters
 
     pointer = config.home / ADAPTERS / POINTER
