@@ -1,0 +1,245 @@
+"""The learning curve: what each way of learning is worth, on the same held-out tasks.
+
+One row a way of learning, from acting at random to reward and critique together, each with and
+without memory. All rows of a seed begin with the same cold start and are examined greedily, one
+attempt a task. `--games` plays ALFWorld's own games, else generated rooms. A file given with
+`--test` is only ever examined. The table is Markdown, and `--plot` draws it.
+"""
+
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import fmean
+from time import perf_counter
+
+import torch
+
+from bench.figures import Figure, flags, report
+from bench.schooling import (
+    Briefing,
+    Course,
+    Pupil,
+    cold_start,
+    enrolled,
+    played,
+    practise,
+    random_walks,
+    silence,
+)
+from distill.student import Trained
+from environments.environment import Environment
+from environments.episode import Episode, Split, Task
+from environments.household.household import Household
+from memory.intervals import wilson
+
+RANDOM, ZERO, COLD = "random", "zero-shot", "cold-start"
+PRACTICED = ("reward", "critique", "reward+critique")
+ROWS = (RANDOM, ZERO, COLD, *PRACTICED)
+MEMORY = "+memory"
+
+ALFWORLD = Course(demonstrations=240, passes=5, rounds=2, tasks=24, attempts=4, practice_steps=30)
+SMALL = Course(demonstrations=16, passes=8, rounds=1, length=1024)
+QUICK = Course(demonstrations=4, passes=1, rounds=1, tasks=2, attempts=2, length=1024)
+
+KIND, RECEPTACLES = "pick_and_place_simple", 6  # of the generated rooms
+QUICK_TASKS = 4
+COURSE = ("passes", "rounds", "demonstrations", "trained")  # what a flag may change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What came of one row with one seed on one split."""
+
+    row: str
+    split: str
+    seed: int
+    episodes: tuple[Episode, ...]
+    seconds: float  # of learning
+    wall: float  # of everything since the seed began
+    own: int  # episodes practised
+
+
+@dataclass(slots=True)
+class School:
+    """What all rows share."""
+
+    world: Environment
+    exams: Mapping[str, tuple[Environment, Sequence[Task]]]
+    course: Course
+    cache: Path
+    began: float = field(default_factory=perf_counter)
+    results: list[Result] = field(default_factory=list[Result])
+
+    def examine(self, pupil: Pupil, row: str, briefing: Briefing = silence) -> None:
+        for split, (world, tasks) in self.exams.items():
+            home, pupil.world = pupil.world, world
+            player = random_walks if row == RANDOM else played
+            episodes = tuple(player(pupil, tasks, briefing=briefing))
+            pupil.world = home
+            self.results.append(
+                Result(
+                    row=row,
+                    split=split,
+                    seed=pupil.seed,
+                    episodes=episodes,
+                    seconds=pupil.seconds,
+                    wall=perf_counter() - self.began,
+                    own=pupil.episodes,
+                )
+            )
+            print(_line(self.results[-1]), flush=True)
+
+
+def main() -> None:
+    options = told()
+    torch.set_num_threads(options.threads)
+    course = QUICK if options.quick else ALFWORLD if options.games else SMALL
+    given = {name: getattr(options, name) for name in COURSE}
+    course = replace(course, **{name: value for name, value in given.items() if value is not None})
+    world = _world(options.games)
+    most = QUICK_TASKS if options.quick else options.tasks
+    exams: dict[str, tuple[Environment, Sequence[Task]]] = {
+        "dev": (world, world.tasks(Split.DEV)[:most])
+    }
+    if options.test:
+        other = _world(options.test)
+        held_out = (*other.tasks(Split.TEST), *other.tasks(Split.DEV))
+        exams["test"] = (other, held_out[:most])
+    results: list[Result] = []
+    for seed in range(options.first, options.first + options.seeds):
+        school = School(world, exams, course, options.cache)
+        attend(school, options.rows, seed, options.minutes)
+        results += school.results
+    print(by_kind(results))
+    if options.plot:
+        draw(results, options.plot)
+    report("learning", figures(results, course), json_path=options.json, packages=("torch",))
+
+
+def told() -> Namespace:
+    """Return what the command line says."""
+    parser = flags(__doc__)
+    parser.add_argument("--games", type=Path, help="ALFWorld's; else generated rooms")
+    parser.add_argument("--dev", choices=("valid_seen", "dev"), default="dev")
+    parser.add_argument("--test", type=Path, help="games that are only examined")
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--minutes", type=float, help="a seed may take, all included")
+    parser.add_argument("--rows", nargs="+", default=[RANDOM, ZERO, COLD, "reward+critique"])
+    parser.add_argument("--tasks", type=int, help="examined, the first so many; else all")
+    parser.add_argument("--passes", type=int)
+    parser.add_argument("--rounds", type=int)
+    parser.add_argument("--demonstrations", type=int)
+    parser.add_argument("--trained", type=Trained)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--plot", type=Path, metavar="PNG")
+    parser.add_argument("--cache", type=Path, default=Path("~/.cache/apprentice").expanduser())
+    return parser.parse_args()
+
+
+def attend(school: School, rows: Sequence[str], seed: int, minutes: float | None) -> None:
+    """Let a pupil go through all rows that were asked for."""
+    deadline = None if minutes is None else school.began + 60 * minutes
+    pupil = enrolled(school.world, school.course, seed, school.cache)
+    for row in (each for each in (RANDOM, ZERO) if each in rows):
+        school.examine(pupil, row)
+    practiced = [row for row in PRACTICED if row in rows]
+    if COLD not in rows and not practiced:
+        return
+    cold_start(pupil, deadline)
+    if COLD in rows:
+        school.examine(pupil, COLD)
+    cold, seconds = pupil.student.copy(), pupil.seconds
+    for row in practiced:
+        pupil.student.load(cold)
+        pupil.seconds, pupil.episodes = seconds, 0
+        pupil.course = replace(pupil.course, preset=row)
+        for number in range(pupil.course.rounds):
+            if not practise(pupil, number, deadline):
+                break
+        school.examine(pupil, row)
+
+
+def figures(results: Sequence[Result], course: Course) -> dict[str, Figure]:
+    """Return the figures of all rows, the seeds of a row taken together."""
+    found: dict[str, Figure] = {"demonstrations": course.demonstrations}
+    for split, row in dict.fromkeys((each.split, each.row) for each in results):
+        those = [each for each in results if (each.split, each.row) == (split, row)]
+        episodes = [episode for each in those for episode in each.episodes]
+        low, high = wilson(_share(episodes), len(episodes)).tolist()
+        name = row if split == "dev" else f"{row} on {split}"
+        found |= {
+            f"{name}: solved": _share(episodes),
+            f"{name}: interval": f"{low:.3f} to {high:.3f}",
+            f"{name}: mean_steps": fmean(len(each.steps) for each in episodes),
+            f"{name}: prompt_tokens": fmean(each.prompt_tokens for each in episodes),
+            f"{name}: minutes": fmean(each.wall for each in those) / 60,
+            f"{name}: minutes_learning": fmean(each.seconds for each in those) / 60,
+            f"{name}: episodes": fmean(each.own for each in those),
+        }
+    return found
+
+
+def by_kind(results: Sequence[Result]) -> str:
+    """Return the shares solved by kind of task, as a Markdown table."""
+    kinds = sorted({episode.task.kind for each in results for episode in each.episodes})
+    head = ["row", "all", *kinds]
+    lines = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
+    for split, row in dict.fromkeys((each.split, each.row) for each in results):
+        those = [
+            episode
+            for each in results
+            if (each.split, each.row) == (split, row)
+            for episode in each.episodes
+        ]
+        cells = [f"{_share(those):.1%}"]
+        for kind in kinds:
+            alike = [episode for episode in those if episode.task.kind == kind]
+            cells.append(f"{sum(e.solved for e in alike)}/{len(alike)}")
+        lines.append(f"| {row} ({split}) | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def draw(results: Sequence[Result], file: Path) -> None:
+    """Draw the share solved of each row with its interval."""
+    from matplotlib import pyplot
+
+    splits = list(dict.fromkeys(each.split for each in results))
+    rows = list(dict.fromkeys(each.row for each in results))
+    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
+    for number, split in enumerate(splits):
+        for at, row in enumerate(rows):
+            episodes = [e for r in results if (r.split, r.row) == (split, row) for e in r.episodes]
+            share = _share(episodes)
+            low, high = wilson(share, len(episodes)).tolist()
+            place = at + (number - (len(splits) - 1) / 2) * 0.15
+            edges = [[share - low], [high - share]]
+            label = split if at == 0 else None
+            axes.errorbar(place, share, edges, fmt="o", capsize=4, color=f"C{number}", label=label)
+    axes.set(xticks=range(len(rows)), xticklabels=rows, ylim=(0, 1), ylabel="solved (95 %)")
+    axes.legend()
+    axes.grid(axis="y", alpha=0.3)
+    figure.savefig(file, dpi=150)
+
+
+def _world(games: Path | None) -> Household:
+    if games is not None:
+        return Household.from_games(games)
+    return Household.generated(kinds=(KIND,), max_receptacles=RECEPTACLES)
+
+
+def _line(result: Result) -> str:
+    low, high = wilson(_share(result.episodes), len(result.episodes)).tolist()
+    return (
+        f"== {result.row} on {result.split}, seed {result.seed}: {_share(result.episodes):.1%}"
+        f" of {len(result.episodes)} ({low:.0%} to {high:.0%}), {result.wall / 60:.1f} min"
+    )
+
+
+def _share(episodes: Sequence[Episode]) -> float:
+    return sum(each.solved for each in episodes) / len(episodes)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,292 @@
+"""What the learning benches share: a model, its cold start, its practice and its exams.
+
+The same parts as the product's own loop, without its store and its graph, so that a learning curve
+also runs where there is nothing but torch. `seconds` is what learning takes, exams left out.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from time import perf_counter
+
+from transformers import PreTrainedTokenizerBase
+
+from agent.policy import Policy
+from agent.scripted import RandomPolicy
+from distill.collate import Chosen, fed, rows_of
+from distill.curriculum import compared, dealt, demonstrated, grouped, mixed
+from distill.encode import Encoder, Reading
+from distill.engine import LocalPolicy, LocalSettings
+from distill.excursions import Detours, Guide, excursion
+from distill.models import (
+    DEFAULT_MODEL,
+    best_device,
+    best_dtype,
+    load_model,
+    load_tokenizer,
+    resolve,
+)
+from distill.presets import PRESETS
+from distill.render import Renderer
+from distill.searching import surveyed
+from distill.student import Student, Trained
+from distill.study import Studied, study
+from distill.train import Pace, Progress, Training
+from environments.environment import Environment
+from environments.episode import Ending, Episode, Split, Step, Task
+from environments.errors import ContextFullError
+from environments.seed import derive
+from environments.transcript import Turn, transcript
+
+LANES = 16
+STEPS = 30  # of an exam
+WARMUP = 10
+
+COLD_SHARE = 0.6
+"""Of the time that is left, for the cold start; the rest is for practice and the exam."""
+
+EXAM_S = 300.0
+"""Left for the last exam."""
+
+TRIED = 4
+"""Steps, at next to no learning rate, by which the machine's speed is told."""
+
+Briefing = Callable[[Task], str]
+"""What memory says before a task; empty: nothing."""
+
+
+def silence(_: Task) -> str:
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How much of what is learned."""
+
+    demonstrations: int
+    passes: int  # over the demonstrations, each with fresh detours
+    variants: int = 1  # of each demonstration in a pass, learned in one step
+    rate: float = 1e-4  # falls to 0 over the cold start
+    per_step: int = 4  # demonstrations, or attempts, that one step learns from
+    rounds: int = 0  # of practice
+    tasks: int = 8  # practised a round
+    attempts: int = 8  # at each
+    practice_rate: float = 3e-5
+    practice_steps: int = 20  # of an attempt
+    temperature: float = 1.0
+    replay: int = 4  # demonstrations mixed into a step of practice
+    preset: str = "reward+critique"
+    trained: Trained = Trained.FULL
+    length: int = 1536  # tokens of a transcript
+    detours: Detours = field(default_factory=Detours)
+
+
+@dataclass(slots=True)
+class Pupil:
+    """Somebody at school: what he is, where he lives, and how long he has learned."""
+
+    world: Environment
+    tokenizer: PreTrainedTokenizerBase
+    student: Student
+    encoder: Encoder
+    course: Course
+    seed: int
+    seconds: float = 0.0
+    round_seconds: float = 0.0  # the last round took
+    episodes: int = 0  # of his own
+    shown: tuple[Chosen, ...] = ()  # the last demonstrations, to replay from
+
+    @property
+    def until(self) -> float:
+        """Return the moment at which he began, had he done nothing but learn."""
+        return perf_counter() - self.seconds
+
+
+def enrolled(world: Environment, course: Course, seed: int, cache: Path) -> Pupil:
+    """Return a pupil who knows what the base model knows."""
+    folder = resolve(DEFAULT_MODEL, cache)
+    device = best_device()
+    model, tokenizer = load_model(folder, best_dtype(device), device), load_tokenizer(folder)
+    encoder = Encoder(
+        Renderer(tokenizer), world.instructions, course.length, model.config.vocab_size
+    )
+    student = Student(model, course.trained)
+    return Pupil(world, tokenizer, student, encoder, course, seed)
+
+
+def cold_start(pupil: Pupil, deadline: float | None = None) -> None:
+    """Imitate demonstrations of some train tasks, again and again, with other detours each time.
+
+    With a deadline there are only so many passes as are done in `COLD_SHARE` of the time left, at
+    the speed of the first steps, so that the learning rate has fallen when the time is over.
+    """
+    course, rng, began = pupil.course, Random(derive(pupil.seed, "cold start")), pupil.until
+    tasks = rng.sample(pupil.world.tasks(Split.TRAIN), course.demonstrations)
+    guide = Guide(
+        environment=pupil.world,
+        whereabouts=surveyed(pupil.world, tasks),
+        detours=course.detours,
+    )
+    passes = [list(_lesson(pupil, guide, tasks, rng)) for _ in range(course.passes)]
+    steps = [step for each in passes for step in each]
+    if deadline is not None:
+        pace = Pace(rate=course.rate, warmup=len(steps))
+        left = COLD_SHARE * (deadline - perf_counter())
+        tried = _study(pupil, Training(pupil.student, pace), steps[:TRIED], "cold-start")
+        affordable = int(left * tried.tokens / tried.seconds / _tokens(pupil, passes[0]))
+        steps = [step for each in passes[: max(1, affordable)] for step in each][TRIED:]
+    pace = Pace(rate=course.rate, warmup=WARMUP, until=len(steps))
+    _study(pupil, Training(pupil.student, pace), steps, "cold-start")
+    pupil.seconds = perf_counter() - began
+
+
+def practise(pupil: Pupil, number: int, deadline: float | None = None) -> bool:
+    """Attempt some train tasks several times each, and learn from comparing the attempts.
+
+    Returns:
+        Whether there was time for it: not if a round of the same length would miss the deadline.
+    """
+    if deadline is not None and perf_counter() + pupil.round_seconds > deadline - EXAM_S:
+        return False
+    course, began = pupil.course, pupil.until
+    rng = Random(derive(pupil.seed, "round", number))
+    tasks = rng.sample(pupil.world.tasks(Split.TRAIN), course.tasks)
+    episodes = played(pupil, tasks, attempts=course.attempts, name=f"round {number}")
+    pupil.episodes += len(episodes)
+    preset = PRESETS[course.preset]
+    chosen, dropped = compared(grouped(episodes), hints=preset.teaches)
+    fresh = dealt(chosen, course.per_step, rng)
+    steps = list(mixed(fresh, pupil.shown, course.replay, rng))
+    won = sum(each.solved for each in episodes) / len(episodes)
+    print(f"round {number}: {won:.0%} of {len(episodes)} solved, {dict(dropped)}", flush=True)
+    pace = Pace(rate=course.practice_rate, until=len(steps) + 1)
+    _study(pupil, Training(pupil.student, pace), steps, course.preset)
+    pupil.round_seconds = perf_counter() - began - pupil.seconds
+    pupil.seconds = perf_counter() - began
+    return True
+
+
+def played(
+    pupil: Pupil,
+    tasks: Iterable[Task],
+    *,
+    attempts: int = 1,
+    name: str = "",
+    briefing: Briefing = silence,
+) -> list[Episode]:
+    """Return the episodes of some attempts at each task; without a name it is a greedy exam."""
+    course = pupil.course
+    policy = LocalPolicy(
+        "local",
+        pupil.student.model,
+        pupil.tokenizer,
+        LocalSettings(
+            lanes=LANES, length=course.length, temperature=course.temperature if name else 0.0
+        ),
+    )
+    most = course.practice_steps if name else STEPS
+    plans = [(task, briefing(task), (name, i, most)) for task in tasks for i in range(attempts)]
+    return asyncio.run(_all(pupil, policy, plans))
+
+
+def random_walks(
+    pupil: Pupil, tasks: Iterable[Task], *, briefing: Briefing = silence
+) -> list[Episode]:
+    """Return what comes of acting at random."""
+    policy = RandomPolicy()
+    return asyncio.run(_all(pupil, policy, [(t, briefing(t), ("random", 0, STEPS)) for t in tasks]))
+
+
+async def _all(
+    pupil: Pupil, policy: Policy, plans: Sequence[tuple[Task, str, tuple[str, int, int]]]
+) -> list[Episode]:
+    episodes = await asyncio.gather(*(_attempt(pupil, policy, *plan) for plan in plans))
+    await policy.close()
+    return episodes
+
+
+def _lesson(
+    pupil: Pupil, guide: Guide, tasks: Sequence[Task], rng: Random
+) -> Iterator[tuple[Chosen, ...]]:
+    """Yield the steps of one pass."""
+    readings = [
+        _demonstration(guide, task, rng) for task in tasks for _ in range(pupil.course.variants)
+    ]
+    pupil.shown = demonstrated(readings)
+    yield from dealt(pupil.shown, pupil.course.per_step, rng)
+
+
+def _demonstration(guide: Guide, task: Task, rng: Random) -> Reading:
+    plan = guide.environment.gold(task)
+    assert plan is not None
+    return excursion(guide, task, plan, rng=rng, now=datetime.now(UTC))
+
+
+def _tokens(pupil: Pupil, steps: Iterable[Sequence[Chosen]]) -> int:
+    rows = (row for step in steps for row in rows_of(pupil.encoder, step)[0])
+    return sum(fed(row.encoded) for row in rows)
+
+
+def _study(
+    pupil: Pupil, training: Training, steps: Sequence[Sequence[Chosen]], preset: str
+) -> Studied:
+    def watch(progress: Progress) -> None:
+        vitals = progress.vitals
+        if progress.step % 10 == 0 or progress.step == progress.of:
+            print(
+                f"{preset} {progress.step}/{progress.of} loss {vitals.loss:.3f}"
+                f" entropy {vitals.entropy:.3f} kl {vitals.kl:.4f} |g| {vitals.gradient:.2f}"
+                f" {progress.tokens_per_s:.0f} tokens/s",
+                flush=True,
+            )
+
+    done = study(training, pupil.encoder, steps, PRESETS[preset], clock=perf_counter, watch=watch)
+    if done.outcome.alarm or done.dropped:
+        print(f"{done.outcome.alarm or 'no alarm'}, dropped {dict(done.dropped)}", flush=True)
+    return done
+
+
+async def _attempt(
+    pupil: Pupil, policy: Policy, task: Task, briefing: str, which: tuple[str, int, int]
+) -> Episode:
+    name, number, most = which
+    identity, seed = f"{name}-{task.id}-{number}", derive(pupil.seed, name, task.id, number)
+    play, steps = pupil.world.start(task), list[Step]()
+    while play.observation.ending is None and len(steps) < most:
+        seen = play.observation
+        turn = Turn(
+            messages=transcript(pupil.world.instructions, briefing, steps, seen.text),
+            admissible=seen.admissible,
+            seed=derive(seed, len(steps)),
+            episode=identity,
+        )
+        try:
+            completion = await policy.complete(turn)
+        except ContextFullError:
+            break
+        after = play.step(completion.text)
+        steps.append(
+            Step(
+                observation=seen.text,
+                admissible=seen.admissible,
+                completion=completion,
+                action=completion.text,
+                reward=after.reward,
+            )
+        )
+    return Episode(
+        id=identity,
+        task=task,
+        steps=tuple(steps),
+        ending=play.observation.ending or Ending.TRUNCATED,
+        closing=play.observation.text,
+        policy=policy.name,
+        temperature=policy.temperature,
+        seed=seed,
+        briefing=briefing,
+        started=datetime.now(UTC),
+        seconds=0.0,
+    )
