@@ -1,7 +1,4 @@
-"""A model of a few thousand weights in a folder, and settings under which a whole round takes seconds.
-
-As a program (`tiny_learner.py HOME MODEL ARGS...`) it is `apprentice learn` in a process of its own.
-"""
+"""A model of a few thousand weights in a folder, and settings for a whole round in seconds."""
 
 import json
 from pathlib import Path
@@ -26,9 +23,8 @@ def install_workshop(folder: Path) -> Path:
     told = folder / "workshop-1.0.dist-info"
     told.mkdir(parents=True)
     (told / "METADATA").write_text("Metadata-Version: 2.1\nName: workshop\nVersion: 1.0\n")
-    (told / "entry_points.txt").write_text(
-        "[apprentice.environments]\nworkshop = worlds:Workshop\n"
-    )
+    named = "[apprentice.environments]\nworkshop = worlds:Workshop\n"
+    (told / "entry_points.txt").write_text(named)
     return folder
 
 
@@ -41,6 +37,7 @@ def save_tiny_model(folder: Path) -> Path:
 
 
 def small_config(home: Path, model: Path, **changes: Any) -> Config:
+    """Return the settings, some sections of them changed."""
     tree = {**SMALL, "home": home, "cache": home / "cache"}
     tree["policy"] = {**SMALL["policy"], "use": f"local:{model}"}
     for section, values in changes.items():
@@ -48,19 +45,12 @@ def small_config(home: Path, model: Path, **changes: Any) -> Config:
     return load(tree)
 
 
-def written_settings(folder: Path, model: Path) -> Path:
+def written_settings(file: Path, model: Path, seed: int) -> Path:
     """Write the same settings as a file, for the command line."""
-    lines = ["seed = 3"]
+    lines = [f"seed = {seed}"]
     for section, values in SMALL.items():
         chosen = {**values, "use": f"local:{model}"} if section == "policy" else values
         lines.append(f"[{section}]")
-        lines += [f"{name} = {_toml(value)}" for name, value in chosen.items()]
-    file = folder / "small.toml"
+        lines += [f"{name} = {json.dumps(value)}" for name, value in chosen.items()]
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return file
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{name} = {_toml(each)}" for name, each in value.items()) + " }"
-    return json.dumps(value)

@@ -1,0 +1,229 @@
+"""A whole round on a model of a few thousand weights: its record, its end, what it never saw."""
+
+import json
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime
+from shutil import copytree
+
+import pytest
+from safetensors.torch import load_file
+
+from apprentice.acting import Named
+from apprentice.commands.learn import (
+    check,
+    judged_again,
+    learn,
+    new_round,
+    open_rounds,
+    replay,
+)
+from apprentice.exam import Comparison
+from apprentice.gate import Gated
+from apprentice.loop.distil import open_library
+from apprentice.loop.internalise import idle
+from apprentice.loop.judging import promote
+from apprentice.loop.reports import Distilled, Examined, Record, Started, record_of, to_json
+from apprentice.loop.site import Site
+from apprentice.loop.stages import NotALearnerError, start
+from apprentice.loop.trace import leaks
+from apprentice.promises import gate_file, read_promise
+from environments.episode import Split
+from examining import a_comparison
+from memory.proof import Outcome, Pair, judge
+from memory.sequential import Plan
+from tiny_learner import install_workshop, save_tiny_model, small_config
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def workshop(tmp_path_factory):
+    site = str(install_workshop(tmp_path_factory.mktemp("site")))
+    sys.path.insert(0, site)
+    yield
+    sys.path.remove(site)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return save_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory, model):
+    """Return settings under which two rounds were carried out, and their records."""
+    config = small_config(tmp_path_factory.mktemp("learned"), model, seed=3)
+    learn(config, 2, as_json=True)
+    with open_rounds(config) as rounds:
+        return config, [record_of(rounds.reports(each.id)) for each in rounds.all()]
+
+
+def test_a_round_goes_through_all_its_stages_and_is_finished(learned):
+    config, (first, second) = learned
+    for record in (first, second):
+        assert list(record.finished) == [
+            "start", "recall", "practise", "absorb", "distil", "examine", "promote",
+        ]  # fmt: skip
+        assert len(record.recall.attempts) == 36 == record.practise.episodes
+    with open_rounds(config) as rounds:
+        assert [each.finished is not None for each in rounds.all()] == [True, True]
+        assert rounds.spending().rounds == 2
+        assert first.examine.level > second.examine.level  # what is tried costs
+    assert not list(config.home.glob("round-*"))  # no checkpoint is left behind
+
+
+def test_a_bare_model_begins_with_a_cold_start_which_the_next_round_finds(learned):
+    _, (first, second) = learned
+    assert first.start.incumbent.endswith("@base")
+    assert first.start.cold.walkthroughs == 4
+    assert second.start == first.start
+    assert first.distil.report.parent == Named.parse(first.start.student).adapter
+
+
+def test_the_candidate_and_the_incumbent_play_the_same_dev_tasks_and_every_answer_is_kept(learned):
+    config, (first, _) = learned
+    compared = first.examine.gated.compared
+    assert [each.task for each in compared.a.answers] == [each.task for each in compared.b.answers]
+    with open_library(config) as library:
+        for answer in (*compared.a.answers, *compared.b.answers):
+            episode = library.store.get(answer.episode)
+            assert episode.task.split is Split.DEV
+            assert (episode.task.id, episode.solved) == (answer.task, answer.solved)
+
+
+def test_a_finished_round_is_told_and_judged_again_from_its_record(learned, capsys):
+    config, (first, _) = learned
+    assert replay(config, "1", as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["agrees"]
+    assert told["examine"] == json.loads(to_json(first.examine))
+    swapped = first.examine.gated
+    swapped = replace(swapped, compared=Comparison(a=swapped.compared.b, b=swapped.compared.a))
+    assert judged_again(first)
+    assert not judged_again(replace(first, examine=replace(first.examine, gated=swapped)))
+
+
+def test_a_record_survives_json(learned):
+    _, records = learned
+    for record in records:
+        told = {stage: to_json(report) for stage, report in record.finished.items()}
+        assert record_of(told) == record
+
+
+def test_the_same_seed_makes_the_same_round_elsewhere(learned, model, tmp_path):
+    config, (first, _) = learned
+    again = small_config(tmp_path, model, seed=3)
+    learn(again, 1, as_json=True)
+    with open_rounds(again) as rounds:
+        record = record_of(rounds.reports(rounds.get("1").id))
+    assert record.recall == first.recall
+    assert record.examine == first.examine
+    assert record.absorb == first.absorb
+    name = Named.parse(first.distil.candidate).adapter
+    weights = [
+        load_file(each.home / "adapters" / name / "model.safetensors") for each in (config, again)
+    ]
+    for key, tensor in weights[0].items():
+        assert (tensor - weights[1][key]).abs().max() <= 1e-6, key
+
+
+def test_nothing_learned_is_of_a_task_kept_for_the_exam(learned, capsys):
+    config, _ = learned
+    assert check(config, as_json=True)
+    told = json.loads(capsys.readouterr().out)
+    assert told["leaks"] == []
+    assert told["adapters"] == 3  # the cold start and one of each round
+    assert told["memories"] > 0
+
+
+def test_an_adapter_that_learned_from_the_exam_is_found_out(learned):
+    config, (first, _) = learned
+    answer = first.examine.gated.compared.a.answers[0]
+    name = Named.parse(first.distil.candidate).adapter
+    file = config.home / "adapters" / name / "lineage.json"
+    honest = file.read_text(encoding="utf-8")
+    told = json.loads(honest)
+    told["episodes"].append(answer.episode)
+    told["walkthroughs"] = [*told.get("walkthroughs", ()), answer.task]
+    file.write_text(json.dumps(told), encoding="utf-8")
+    try:
+        with open_library(config) as library, open_rounds(config) as rounds:
+            found = leaks(library, rounds)
+    finally:
+        file.write_text(honest, encoding="utf-8")
+    assert f"adapter {name} rests on episode {answer.episode} of a dev task" in found
+    assert f"adapter {name} rests on the dev task {answer.task}" in found
+
+
+def _judged(config, candidate, wins):
+    """Return a site and the record of a round whose candidate won so many of eight tasks."""
+    compared = a_comparison([False] * 8, [True] * wins + [False] * (8 - wins))
+    verdict = judge(compared.pairs, Plan(level=0.05, pairs=8, worthwhile=0.5))
+    gated = Gated(compared=compared, anchors=a_comparison([], []), tolerated=0, verdict=verdict)
+    rounds = open_rounds(config)
+    site = Site(config=config, round=new_round(config, rounds), rounds=rounds)
+    bare = replace(Named.parse(candidate), adapter="base")
+    record = Record(
+        start=Started(incumbent=str(bare), student=str(bare), cold=None),
+        distil=Distilled(candidate=candidate, report=None, dropped={}),
+        examine=Examined(gated=gated, level=0.05),
+    )
+    rounds.level(Named.parse(candidate).adapter, NOON)
+    return site, record
+
+
+def test_a_proven_candidate_acts_from_then_on_once_and_its_promise_is_kept(learned, tmp_path):
+    config, (first, _) = learned
+    copytree(config.home, tmp_path / "home")
+    config = config.model_copy(update={"home": tmp_path / "home"})
+    candidate = first.start.student  # nobody judged it yet
+    name = Named.parse(candidate).adapter
+    site, record = _judged(config, candidate, wins=8)
+    with site.rounds:
+        for _ in range(2):  # as if it had been killed before its report was saved
+            promoted = promote(site, record)
+        assert site.rounds.spending().adopted == 1
+        assert promoted.outcome is Outcome.PROMOTE
+        assert promoted.acting == candidate
+        assert start(site, Record()).incumbent == candidate  # the next round goes on from it
+    with open_library(config) as library:
+        assert library.adapters.roll_back() is None  # it was promoted once
+    promise = read_promise(config, name)
+    assert (promise.solved, promise.tasks, promise.outcome) == (8, 8, Outcome.PROMOTE)
+    assert 0.6 < promise.low < 0.7
+    assert gate_file(config, name).exists()
+
+
+def test_an_unproven_candidate_does_not_act(learned, tmp_path):
+    config, (first, _) = learned
+    copytree(config.home, tmp_path / "home")
+    config = config.model_copy(update={"home": tmp_path / "home"})
+    site, record = _judged(config, first.start.student, wins=1)
+    with site.rounds:
+        promoted = promote(site, record)
+    assert promoted.outcome is Outcome.REJECT
+    assert promoted.acting.endswith("@base")
+
+
+def test_who_has_no_weights_here_cannot_learn(tmp_path, model):
+    config = small_config(tmp_path, model).model_copy()
+    config = config.model_copy(
+        update={"policy": config.policy.model_copy(update={"use": "random"})}
+    )
+    with pytest.raises(NotALearnerError, match="'random' cannot learn"):
+        learn(config, 1, as_json=True)
+
+
+def test_a_memory_without_an_effect_is_idle_and_one_that_helps_or_is_unsure_is_not():
+    def played(wins, losses, ties):
+        both = [(False, True)] * wins + [(True, False)] * losses + [(True, True)] * ties
+        return [Pair(f"t{n}", a, b) for n, (a, b) in enumerate(both)]
+
+    pairs = {
+        "nothing": played(0, 0, 24),
+        "harms": played(0, 4, 20),
+        "helps": played(4, 0, 20),
+        "unsure": played(0, 0, 4),
+    }
+    assert idle(pairs, 0.1) == ("harms", "nothing")
