@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apprentice.acting import BASE, LOCAL, Named, find_acting
+from apprentice.acting import ADAPTERS, BASE, LOCAL, Named, find_acting
 from apprentice.config import Config
 from environments.environment import Environment
 from environments.errors import UnknownNameError, UserError
@@ -21,11 +21,13 @@ from environments.registry import open_environment
 if TYPE_CHECKING:
     from agent.endpoint import Endpoint
     from agent.policy import Policy
+    from apprentice.orders import Library
     from apprentice.remember import Reminder
     from apprentice.runs import Rig
     from memory.bank import Bank
     from memory.index import Index
     from memory.store import Store
+    from memory.trials import Trials
 
 STORE = "apprentice.sqlite"
 
@@ -68,6 +70,13 @@ def make_bank(config: Config) -> "Bank":
     from memory.bank import Bank
 
     return Bank.open(make_home(config) / STORE)
+
+
+def make_trials(config: Config) -> "Trials":
+    """Return the trials of memories, in the database of the store."""
+    from memory.trials import Trials
+
+    return Trials.open(make_home(config) / STORE)
 
 
 def make_index(config: Config, bank: "Bank", model: str) -> "Index":
@@ -156,6 +165,23 @@ def make_judge(config: Config) -> "Policy | None":
     update = {"use": str(named), "temperature": judge.temperature, "width": judge.votes}
     actor = config.policy.model_copy(update=update)
     return make_policy(config.model_copy(update={"policy": actor}))
+
+
+@contextmanager
+def make_library(config: Config) -> "Generator[Library]":
+    """Yield all that there is to learn from."""
+    from apprentice.orders import ORDERS, Library
+    from distill.adapters import Adapters
+
+    home = make_home(config)
+    with make_store(config) as store, make_bank(config) as bank:
+        yield Library(
+            store=store,
+            bank=bank,
+            environment=make_environment(config),
+            adapters=Adapters(home / ADAPTERS),
+            orders=home / ORDERS,
+        )
 
 
 @contextmanager

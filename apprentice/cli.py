@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+from apprentice.cli_adapters import app as adapters_app
 from apprentice.cli_audit import app as audit_app
+from apprentice.cli_distill import app as distill_app
 from apprentice.cli_env import app as env_app
 from apprentice.cli_episodes import app as episodes_app
 from apprentice.cli_learn import app as learn_app
@@ -32,13 +34,17 @@ app.add_typer(episodes_app, name="episodes")
 app.add_typer(skills_app, name="skills")
 app.add_typer(memory_app, name="memory")
 app.add_typer(audit_app, name="audit")
+app.add_typer(adapters_app, name="adapters")
+app.add_typer(distill_app)
 app.add_typer(learn_app)  # its commands stand beside the others
+
+POLICIES = "local\\[:MODEL]\\[@ADAPTER], openai:MODEL or random"
 
 Env = Annotated[str | None, typer.Option("--env", help="The environment [household].")]
 Games = Annotated[Path | None, typer.Option(help="ALFWorld games: packed file or folder.")]
 Policy = Annotated[
     str | None,
-    typer.Option(help="local[:MODEL][@ADAPTER], openai:MODEL or random [local:smollm2-135m]."),
+    typer.Option(help=f"{POLICIES} \\[local:smollm2-135m]."),
 ]
 Seed = Annotated[int | None, typer.Option(help="All randomness comes from it [0].")]
 Width = Annotated[int | None, typer.Option(min=1, help="Episodes at once [16].")]

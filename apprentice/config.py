@@ -108,7 +108,7 @@ class Judge(Section):
 class Distill(Section):
     """How the local model learns; what it costs at most, for one job."""
 
-    preset: str = "reward+critique"  # cold-start | reward | critique | reward+critique
+    preset: Literal["cold-start", "reward", "critique", "reward+critique"] = "reward+critique"
     trained: Trained = Trained.FULL
     rank: PositiveInt = 16  # of a LoRA
     rate: PositiveFloat | None = None  # learning rate; None: the one that suits `trained`

@@ -69,7 +69,7 @@ def distil(
         UnknownIdError: something that the order names was forgotten since.
         UserError: it cannot be learned so, and someone can mend that.
     """
-    found = read_report(library, order.name)
+    found = read_report(library.adapters, order.name)
     if found is not None:
         return found
     limits = Distill.model_validate_json(order.settings)

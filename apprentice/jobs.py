@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from apprentice.acting import LOCAL, Named, find_acting
 from apprentice.orders import Library, Order, Report, ordered, read_report, write_order
 from environments.errors import UserError
 from memory.claim import Claim, Owner, owner_of
+from memory.errors import UnknownIdError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -119,19 +121,17 @@ def once(
         clock: the time now, with its zone.
         watch: given the name of what is learned, opens who is told of every step.
     """
-    order, dropped = unfinished(library), dict[str, int]()
-    resumed = order is not None
-    if order is None:
-        offer = offered(config, library, clock())
-        order, dropped = offer.order, _counts(offer)
-    if order is None:
-        return Job(report=None, dropped=dropped)
-    write_order(library.orders, order)
-    from apprentice.distilling import distil
-
-    with watch(order.name) as watching:
-        report = distil(config, order, library, clock=monotonic, watch=watching)
-    return Job(report=report, dropped=dropped, resumed=resumed)
+    begun = unfinished(library)
+    if begun is not None:
+        try:
+            return Job(report=_learn(config, begun, library, watch), resumed=True)
+        except UnknownIdError:  # what it was to learn from was forgotten since
+            discard(library, begun)
+    offer = offered(config, library, clock())
+    if offer.order is None:
+        return Job(report=None, dropped=_counts(offer))
+    write_order(library.orders, offer.order)
+    return Job(report=_learn(config, offer.order, library, watch), dropped=_counts(offer))
 
 
 def forecast(config: Config, library: Library, at: datetime) -> Forecast:
@@ -168,7 +168,7 @@ def unfinished(library: Library) -> Order | None:
         (
             order
             for order in ordered(library.orders)
-            if order.name.startswith(STEM) and read_report(library, order.name) is None
+            if order.name.startswith(STEM) and read_report(library.adapters, order.name) is None
         ),
         None,
     )
@@ -180,6 +180,12 @@ def offered(config: Config, library: Library, at: datetime) -> Offer:
 
     encoder = _encoder(config, library)
     return place_order(config, library, find_acting(config, learner(config)), encoder, made=at)
+
+
+def discard(library: Library, order: Order) -> None:
+    """Take an order back, and what was trained for it so far."""
+    (library.orders / f"{order.name}.json").unlink()
+    shutil.rmtree(library.orders / order.name, ignore_errors=True)
 
 
 def learner(config: Config) -> Named:
@@ -214,6 +220,18 @@ def cron(expression: str) -> Callable[[datetime], datetime]:
     return lambda last: croniter(expression, last.astimezone()).get_next(datetime)
 
 
+def _learn(
+    config: Config,
+    order: Order,
+    library: Library,
+    watch: Callable[[str], AbstractContextManager[Watch]],
+) -> Report:
+    from apprentice.distilling import distil
+
+    with watch(order.name) as watching:
+        return distil(config, order, library, clock=monotonic, watch=watching)
+
+
 def _encoder(config: Config, library: Library) -> Encoder:
     from apprentice.distilling import open_encoder
 
@@ -222,7 +240,7 @@ def _encoder(config: Config, library: Library) -> Encoder:
 
 def _speed(library: Library) -> float:
     """Return tokens a second, as the last job told that learned for more than a moment."""
-    reports = (read_report(library, name) for name in library.adapters.names())
+    reports = (read_report(library.adapters, name) for name in library.adapters.names())
     told = [each.tokens_per_s for each in reports if each is not None and each.seconds > 1]
     return told[-1] if told else TOKENS_PER_S
 

@@ -118,21 +118,20 @@ def write_order(folder: Path, order: Order) -> None:
 
 def write_report(library: Library, report: Report) -> None:
     """Write a report beside the adapter it is of, in place of an earlier one."""
-    _write(report_of(library, report.name), report.to_json())
+    _write(_report_file(library.adapters, report.name), report.to_json())
 
 
-def report_of(library: Library, name: str) -> Path:
-    """Return where the report of a distillation is, or will be: beside its adapter."""
-    return library.adapters.folder / f"{name}.report.json"
-
-
-def read_report(library: Library, name: str) -> Report | None:
+def read_report(adapters: Adapters, name: str) -> Report | None:
     """Return the report of a distillation that is finished, or None."""
-    file = report_of(library, name)
+    file = _report_file(adapters, name)
     if not file.exists():
         return None
     report = Report.from_json(json.loads(file.read_text(encoding="utf-8")))
-    return report if not report.kept or name in library.adapters.names() else None
+    return report if not report.kept or name in adapters.names() else None
+
+
+def _report_file(adapters: Adapters, name: str) -> Path:
+    return adapters.folder / f"{name}.report.json"
 
 
 def _write(file: Path, told: Mapping[str, Any]) -> None:

@@ -86,7 +86,7 @@ def distil_into(
         order, dropped = _order(config, library, acting, name, only)
         if order is None:
             return Made(policy=None, report=None, dropped=dropped)
-        report = read_report(library, name)
+        report = read_report(library.adapters, name)
         if report is None:
             from apprentice.distilling import distil
 

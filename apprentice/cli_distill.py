@@ -1,0 +1,72 @@
+"""`apprentice distill`: the flags."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from apprentice.flags import File, Home, Json, settings
+
+app = typer.Typer()
+
+
+@app.command()
+def distill(
+    once: Annotated[
+        bool, typer.Option("--once", help="Learn once and end \\[so by default].")
+    ] = False,
+    every: Annotated[str | None, typer.Option(help="Again and again, such as 30m, 6h, 1d.")] = None,
+    cron: Annotated[
+        str | None, typer.Option(help="At times of a cron expression, such as '0 3 * * *'.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be learned.")
+    ] = False,
+    preset: Annotated[
+        str | None,
+        typer.Option(help="cold-start, reward, critique or reward+critique \\[reward+critique]."),
+    ] = None,
+    policy: Annotated[
+        str | None,
+        typer.Option(help="Who goes on learning: local\\[:MODEL]\\[@ADAPTER] \\[who acts]."),
+    ] = None,
+    episodes: Annotated[int | None, typer.Option(min=1, help="At most so many [512].")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="At most so many \\[any].")] = None,
+    minutes: Annotated[float | None, typer.Option(help="At most so many [60].")] = None,
+    money: Annotated[
+        float | None, typer.Option(help="At most, at distill.per_hour \\[any].")
+    ] = None,
+    env: Annotated[str | None, typer.Option("--env", help="The environment \\[household].")] = None,
+    games: Annotated[
+        Path | None, typer.Option(help="ALFWorld games: packed file or folder.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="All randomness comes from it [0].")] = None,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """Train the local model on what was kept, as a candidate adapter."""
+    from apprentice.commands.distill import Schedule, scheduled
+    from apprentice.commands.distill import distill as learn
+    from apprentice.commands.distill import dry_run as foretell
+    from apprentice.jobs import cron as at_times
+    from apprentice.jobs import every as at_intervals
+
+    if sum((once, every is not None, cron is not None, dry_run)) > 1:
+        raise typer.BadParameter("choose one of --once, --every, --cron and --dry-run")
+    limits = {"episodes": episodes, "tokens": tokens, "minutes": minutes, "money": money}
+    rest = {
+        "seed": seed,
+        "policy": {"use": policy},
+        "environment": {"name": env, "games": games},
+        "distill": {"preset": preset, **limits},
+    }
+    chosen = settings(home, config, rest)
+    if dry_run:
+        foretell(chosen, as_json=json)
+    elif every is not None:
+        scheduled(chosen, Schedule(at_intervals(every), at_once=True), as_json=json)
+    elif cron is not None:
+        scheduled(chosen, Schedule(at_times(cron), at_once=False), as_json=json)
+    else:
+        learn(chosen, as_json=json)
