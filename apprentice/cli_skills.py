@@ -95,6 +95,27 @@ def approve(
 
 
 @app.command()
+def prove(
+    items: Annotated[
+        list[str] | None, typer.Argument(help="Which candidates [those that wait the longest].")
+    ] = None,
+    pairs: Annotated[
+        int | None, typer.Option(min=1, help="Pairs to play now for each [until decided].")
+    ] = None,
+    policy: Annotated[str | None, typer.Option(help="Who acts [local:smollm2-135m].")] = None,
+    games: Annotated[Path | None, typer.Option(help="ALFWorld games.")] = None,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """Let candidates prove in paired attempts that they help; adopt or retire them."""
+    from apprentice.commands.prove import prove_items
+
+    rest = {"policy": {"use": policy}, "environment": {"games": games}}
+    prove_items(settings(home, config, rest), items or [], pairs, as_json=json)
+
+
+@app.command()
 def retire(
     item: ItemId,
     why: Because = "reviewed by hand",

@@ -156,6 +156,8 @@ class Learn(Section):
     failing: float = Field(default=0.4, ge=0, le=1)  # share of tasks of types that fail
     middling: float = Field(default=0.4, ge=0, le=1)  # share of tasks solved now and then
     critiques: int = Field(default=12, ge=0)  # failures that the critic is asked about, if there is
+    candidates: PositiveInt = 2  # memories proved at a time
+    pairs: int = Field(default=12, ge=0)  # played for each in a round; 0: none is proved
     exam: PositiveInt | None = None  # dev tasks; None: all
     probes: int = Field(default=24, ge=0)  # tasks that show which memories the weights hold now
     idle: float = Field(default=0.1, ge=0, lt=1)  # an uplift surely below is none

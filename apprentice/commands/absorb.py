@@ -13,12 +13,13 @@ from agent.critic import Critic
 from agent.policy import Policy
 from apprentice.build import make_bank, make_environment, make_judge, make_store, now
 from apprentice.config import Config, thaw
+from apprentice.proving import PROOF
 from apprentice.terminal import inert, out, say_json
 from environments.episode import Episode, Split
 from memory.alike import alike
 from memory.bank import Bank
 from memory.embed import Embedder
-from memory.items import Item
+from memory.items import Item, Standing
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,10 @@ def absorb_episodes(config: Config, run: str | None, *, as_json: bool) -> None:
 
 
 async def learn_from(config: Config, episodes: Sequence[Episode], bank: Bank) -> Learned:
-    """Turn episodes into what memory keeps of them; those absorbed before are passed over."""
+    """Turn episodes into what memory keeps of them; those absorbed before are passed over.
+
+    What was played to prove a memory is evidence about that one, and teaches nothing else.
+    """
     judge = make_judge(config)
     by = Absorber(
         bank=bank,
@@ -57,11 +61,25 @@ async def learn_from(config: Config, episodes: Sequence[Episode], bank: Bank) ->
         critic=None if judge is None else _critic(config, judge),
     )
     try:
-        told = await absorb(episodes, by)
-        return Learned(told, await absorb_skills(by, environment=config.environment.name))
+        told = await absorb((each for each in episodes if not _of_a_proof(each)), by)
+        learned = Learned(told, await absorb_skills(by, environment=config.environment.name))
+        if config.memory.admission == "off":
+            _activate(learned, bank)
+        return learned
     finally:
         if judge is not None:
             await judge.close()
+
+
+def _of_a_proof(episode: Episode) -> bool:
+    return episode.run.startswith(f"{PROOF}-")
+
+
+def _activate(learned: Learned, bank: Bank) -> None:
+    """Use everything at once: for experiments that measure what proof is worth."""
+    for item in bank.some({item.id for item in learned.items}):
+        if item.standing is Standing.CANDIDATE:
+            bank.set_standing(item.id, Standing.ACTIVE, "memory.admission is off", now())
 
 
 def _critic(config: Config, judge: Policy) -> Critic:
@@ -84,6 +102,4 @@ def _say(learned: Learned, looked_at: int, *, as_json: bool) -> None:
     console.print(Text(f"{looked_at} episodes looked at: {made}, {len(told.critiques)} critiques"))
     for reason, many in (skipped | rejected).items():
         console.print(Text(inert(f"  {many:>5}  {reason}"), style="dim"))
-    console.print(
-        "look at them: apprentice skills list; make one active: apprentice skills approve"
-    )
+    console.print("look at them: apprentice skills list; let them prove: apprentice skills prove")

@@ -1,0 +1,80 @@
+"""`apprentice skills prove`: let candidates show that they help, and adopt those that do."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from rich.text import Text
+
+from apprentice.build import make_rig, make_trials, run_lock
+from apprentice.config import Config
+from apprentice.proving import PAIRS, PROOF, TOGETHER, CannotProveError, Court, Ruling, prove
+from apprentice.terminal import SHORT_ID, Tally, out, progress, say_json, table
+from environments.errors import UserError
+from memory.bank import Bank
+from memory.items import Item, Standing
+
+
+class NotACandidateError(UserError, ValueError):
+    """Something cannot be proved any more, or not here."""
+
+
+def prove_items(config: Config, named: Sequence[str], pairs: int | None, *, as_json: bool) -> None:
+    """Play the pairs of these candidates, or of those that wait the longest, and say what came."""
+    if config.memory.admission != PROOF:
+        raise CannotProveError(
+            f"memory.admission is {config.memory.admission!r}; set it to 'proof', or judge by hand "
+            "with: apprentice skills approve"
+        )
+    with make_rig(config) as rig, make_trials(config) as trials, run_lock(config, PROOF):
+        court = Court(
+            rig=rig,
+            trials=trials,
+            seed=config.seed,
+            set_aside=config.memory.set_aside,
+            pairs=pairs,
+        )
+        chosen = candidates(court.bank, config.environment.name, named)
+        rulings = asyncio.run(_judged(chosen, court))
+    _say(rulings, as_json=as_json)
+
+
+def candidates(bank: Bank, environment: str, named: Sequence[str]) -> list[Item]:
+    """Return the named items, or all candidates of a world, oldest first.
+
+    Raises:
+        NotACandidateError: a named one is none.
+    """
+    if not named:
+        return bank.items(standing=Standing.CANDIDATE, environment=environment)
+    items = [bank.get(id) for id in named]
+    for item in items:
+        if item.standing is not Standing.CANDIDATE or item.environment != environment:
+            raise NotACandidateError(
+                f"{item.id} is {item.standing} in {item.environment}; only candidates of "
+                f"{environment} are proved here: apprentice skills list --standing candidate"
+            )
+    return items
+
+
+async def _judged(chosen: Sequence[Item], court: Court) -> tuple[Ruling, ...]:
+    most = 2 * (court.pairs or PAIRS) * min(len(chosen), TOGETHER)
+    try:
+        with progress(Tally(most, 0, time.monotonic)) as shown:
+            return await prove(chosen, court, shown)
+    finally:
+        await court.rig.policy.close()
+
+
+def _say(rulings: Sequence[Ruling], *, as_json: bool) -> None:
+    if as_json:
+        say_json([asdict(ruling) for ruling in rulings])
+        return
+    console = out()
+    if not rulings:
+        console.print("no candidates; make some with: apprentice absorb")
+        return
+    rows = ((ruling.item[:SHORT_ID], ruling.words) for ruling in rulings)
+    console.print(table(("item", "verdict"), rows))
+    console.print(Text("what is undecided goes on with the next: apprentice skills prove"))
