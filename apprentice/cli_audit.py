@@ -165,6 +165,37 @@ def diversity(
     audit(DIVERSITY, settings(home, config, rest), options, ways)
 
 
+@app.command()
+def hacking(
+    judge: Annotated[
+        str, typer.Option(help="Who is asked about some attempts [only what critics said].")
+    ] = "",
+    judged: Annotated[int, typer.Option(min=8, help="Attempts it is asked about.")] = 64,
+    policy: Policy = None,
+    env: Env = None,
+    games: Games = None,
+    run: RunId = None,
+    width: Width = None,
+    seed: Seed = None,
+    html: Html = None,
+    beside: Beside = None,
+    dry_run: DryRun = False,
+    resume: Resume = False,
+    id: Id = None,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """Is the reward earned, or gamed?"""
+    from apprentice.audits.hacking import HACKING, Options
+    from apprentice.commands.audit import audit
+
+    rest = _acting(policy, 1.0, width) | _world(seed, env, games, None)
+    options = Options(judge=judge, judged=judged, run=run)
+    ways = _ways(html, beside, dry_run=dry_run, resume=resume, id=id, json=json)
+    audit(HACKING, settings(home, config, rest), options, ways)
+
+
 def _acting(policy: str | None, temperature: float, width: int | None) -> dict[str, Any]:
     return {"policy": {"use": policy, "temperature": temperature, "width": width}}
 
