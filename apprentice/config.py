@@ -99,7 +99,7 @@ class Memory(Section):
 class Judge(Section):
     """Who says why an attempt went as it went."""
 
-    use: str = "off"  # off | openai:MODEL | local:MODEL; the embedded model is too weak for it
+    use: str = "off"  # off | evidence (rules, no model) | openai:MODEL | local:MODEL
     votes: PositiveInt = 3  # answers asked for; the majority counts
     room: PositiveInt = 12_000  # characters of an episode that it is shown
     temperature: NonNegativeFloat = 0.7  # above 0, or all votes are one

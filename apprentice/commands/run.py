@@ -4,16 +4,19 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from rich.table import Table
+from rich.text import Text
 
 from apprentice.acting import settled
 from apprentice.build import make_rig, make_store, run_lock
 from apprentice.config import Config, frozen_settings, thaw
 from apprentice.report import Summary, summarize
+from apprentice.rollback import Production, watch_over
 from apprentice.runs import Rig, Watcher, carry_out, plan
-from apprentice.terminal import Bar, Lines, Tally, out, progress, say_json, table
+from apprentice.terminal import Bar, Lines, Tally, inert, out, progress, say_json, table
 from environments.episode import Ending, Split
 from environments.errors import UserError
 from memory.records import Run
@@ -41,7 +44,8 @@ def begin(config: Config, split: Split, episodes: int, *, as_json: bool) -> None
     run = new_run(config, split, episodes)
     with make_rig(config) as rig:
         summary = practise(config, run, rig, fresh=True)
-    show(run, summary, as_json=as_json)
+        held = watch_over(config, rig.store)
+    show(run, summary, held, as_json=as_json)
 
 
 def resume(config: Config, run_id: str | None, *, as_json: bool) -> None:
@@ -53,7 +57,8 @@ def resume(config: Config, run_id: str | None, *, as_json: bool) -> None:
     config = thaw(run.settings, config)
     with make_rig(config) as rig:
         summary = practise(config, run, rig, fresh=False)
-    show(run, summary, as_json=as_json)
+        held = watch_over(config, rig.store)
+    show(run, summary, held, as_json=as_json)
 
 
 def new_run(config: Config, split: Split, episodes: int) -> Run:
@@ -106,16 +111,19 @@ def practise(
     return summarize(rig.policy.name, rows, tally.seconds, tally.steps)
 
 
-def show(run: Run, summary: Summary, *, as_json: bool) -> None:
-    """Print what a run amounts to, and where to look next."""
+def show(run: Run, summary: Summary, held: Production | None, *, as_json: bool) -> None:
+    """Print what a run amounts to, whether its policy keeps its promise, and where to look next."""
     if as_json:
-        say_json({"run": run.id, **summary.to_json()})
+        production = None if held is None else asdict(held) | {"withdrawn": held.broken}
+        say_json({"run": run.id, **summary.to_json(), "production": production})
         return
     console = out()
     console.print(comparison([summary]))
     broken = summary.endings.get(Ending.BROKEN, 0)
     if broken:
         console.print(f"{broken} broken; see why: apprentice episodes list --ending broken")
+    if held is not None and held.broken:
+        console.print(Text(inert(f"rolled back: {held.sentence}")))
     console.print(f"look at them: apprentice episodes list --run {run.id}")
 
 

@@ -9,15 +9,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from time import monotonic
-from typing import TYPE_CHECKING
 
 from apprentice.acting import ADAPTERS, Acting, Named, find_acting
 from apprentice.build import make_bank, make_environment, make_home, make_store, now
 from apprentice.config import Config
+from apprentice.jobs import alone
 from apprentice.orders import ORDERS, Library, Order, Report, ordered, read_report, write_order
-
-if TYPE_CHECKING:
-    from distill.train import Watch
 
 COLD = "cold-start"
 """The preset that imitates demonstrations."""
@@ -50,28 +47,21 @@ def open_library(config: Config) -> Generator[Library]:
         )
 
 
-def cold_start(config: Config, bare: str, watch: "Watch | None" = None) -> Made:
+def cold_start(config: Config, bare: str) -> Made:
     """Make a student of a bare model by demonstrations, or find the one that was made so before.
 
     Args:
         config: the settings.
         bare: the policy, exactly.
-        watch: told of every step of training.
     """
     update = {"distill": config.distill.model_copy(update={"preset": COLD})}
     config = config.model_copy(update=update)
     parts = (bare, config.distill.model_dump_json(), config.environment.model_dump_json())
     key = blake2b("\x1f".join((*parts, str(config.seed))).encode(), digest_size=KEY_BYTES)
-    return distil_into(config, bare, f"cold-{key.hexdigest()}", (), watch)
+    return distil_into(config, bare, f"cold-{key.hexdigest()}", ())
 
 
-def distil_into(
-    config: Config,
-    student: str,
-    name: str,
-    only: Collection[str],
-    watch: "Watch | None" = None,
-) -> Made:
+def distil_into(config: Config, student: str, name: str, only: Collection[str]) -> Made:
     """Train a student into an adapter of this name; what was finished before is only read.
 
     Args:
@@ -79,18 +69,22 @@ def distil_into(
         student: the policy to go on from, exactly.
         name: of the adapter.
         only: the episodes to choose from.
-        watch: told of every step of training.
+
+    Raises:
+        BusyError: another process is training.
     """
     acting = find_acting(config, Named.parse(student))
-    with open_library(config) as library:
+    with open_library(config) as library, alone(library.orders, now()):
         order, dropped = _order(config, library, acting, name, only)
         if order is None:
             return Made(policy=None, report=None, dropped=dropped)
         report = read_report(library.adapters, name)
         if report is None:
             from apprentice.distilling import distil
+            from apprentice.watching import watched
 
-            report = distil(config, order, library, clock=monotonic, watch=watch)
+            with watched(config.home, name) as watch:
+                report = distil(config, order, library, clock=monotonic, watch=watch)
     policy = replace(Named.parse(student), model=acting.model, adapter=name)
     return Made(policy=str(policy) if report.kept else None, report=report, dropped=dropped)
 

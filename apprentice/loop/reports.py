@@ -104,6 +104,19 @@ class Absorbed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proved:
+    """How far the proof of memories has come."""
+
+    words: Mapping[str, str]  # the verdict so far, by the id of the candidate
+    active: tuple[str, ...]  # proven: used from now on
+
+    def lines(self) -> Iterator[str]:
+        if self.words:
+            yield f"prove: {len(self.active)} of {len(self.words)} memories proven"
+        yield from (f"  {id}: {words}" for id, words in self.words.items())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Distilled:
     """What became of the weights."""
 
@@ -158,6 +171,7 @@ class Record:
     recall: Recalled | None = None
     practise: Practised | None = None
     absorb: Absorbed | None = None
+    prove: Proved | None = None
     distil: Distilled | None = None
     examine: Examined | None = None  # None also where there was nothing to examine
     promote: Promoted | None = None

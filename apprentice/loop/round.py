@@ -14,6 +14,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from apprentice.build import now
+from apprentice.loop.admission import prove
 from apprentice.loop.judging import examine, promote
 from apprentice.loop.reports import Record, StageReport, record_of, to_json
 from apprentice.loop.site import Site
@@ -26,6 +27,7 @@ STAGES: dict[str, Stage] = {
     "recall": recall,  # what is practised, and what memory says before it
     "practise": practise,  # attempts at train tasks
     "absorb": absorb,  # attempts into memories
+    "prove": prove,  # memories, a few pairs further
     "distil": distil,  # attempts into weights
     "examine": examine,  # the candidate against who acts, on dev tasks
     "promote": promote,  # or not
@@ -74,7 +76,8 @@ def _compiled(site: Site, say: Callable[[StageReport], None], saver: SqliteSaver
     graph.add_edge("start", "recall")
     graph.add_edge("recall", "practise")
     graph.add_edge("practise", "absorb")
-    graph.add_edge("absorb", "distil")
+    graph.add_edge("absorb", "prove")
+    graph.add_edge("prove", "distil")
     graph.add_conditional_edges("distil", _after_distil, ["examine", "promote"])
     graph.add_edge("examine", "promote")
     graph.add_edge("promote", END)

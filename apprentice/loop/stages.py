@@ -30,6 +30,7 @@ from apprentice.loop.reports import (
     Told,
 )
 from apprentice.loop.site import Site
+from apprentice.proving import PROOF, set_aside
 from apprentice.remember import Told as Recollections
 from apprentice.runs import EmptySplitError, play
 from apprentice.terminal import Tally, progress
@@ -185,6 +186,10 @@ def retire_harmful(bank: Bank) -> dict[str, str]:
 def _tasks(site: Site) -> tuple[Task, ...]:
     world, learn = make_environment(site.config), site.config.learn
     tasks = world.tasks(Split.TRAIN)
+    memory = site.config.memory
+    if memory.recall != "off" and memory.admission == PROOF:
+        aside = set(set_aside(tasks, memory.set_aside))
+        tasks = [task for task in tasks if task not in aside]  # a memory is proved on fresh ones
     if not tasks:
         raise EmptySplitError(world.name, Split.TRAIN)
     with make_store(site.config) as store:

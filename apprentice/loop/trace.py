@@ -10,7 +10,7 @@ from apprentice.acting import BASE
 from apprentice.loop.reports import record_of
 from apprentice.orders import Library, ordered
 from environments.episode import Split
-from environments.errors import UserError
+from memory.errors import UnknownIdError
 from memory.rounds import Rounds
 
 LOOKED_BACK = 100_000
@@ -69,8 +69,8 @@ def _episodes(library: Library, what: str, ids: Iterable[str]) -> Iterator[str]:
     for id in ids:
         try:
             split = library.store.get(id).task.split
-        except UserError:
-            yield f"{what} names episode {id}, which is not stored"
+        except UnknownIdError:
+            yield f"{what} rests on episode {id}, which is not stored (any more)"
             continue
         if split is not Split.TRAIN:
             yield f"{what} rests on episode {id} of a {split} task"
