@@ -18,17 +18,9 @@ from apprentice.terminal import Lines, Tally, aside
 from distill.adapters import Adapters
 from environments.episode import Split
 from practicing import NOON
-from tiny_models import a_model, a_tokenizer
 from worlds import Workshop
 
 LONG = 2048  # bytes of a transcript
-
-
-def tiny_base(folder: Path) -> Path:
-    """Write a model whose tokens are bytes, and return where."""
-    a_model(max_position_embeddings=LONG).save_pretrained(folder)
-    a_tokenizer().save_pretrained(folder)
-    return folder
 
 
 def settings_of(home: Path, base: Path, **distill: object) -> Config:
