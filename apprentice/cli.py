@@ -118,7 +118,7 @@ def run(
 def absorb(
     run: Annotated[str | None, typer.Option(help="Only the episodes of this run.")] = None,
     critic: Annotated[
-        str | None, typer.Option(help="off, openai:MODEL or local:MODEL [off].")
+        str | None, typer.Option(help="off, evidence, openai:MODEL or local:MODEL [off].")
     ] = None,
     env: Env = None,
     games: Games = None,

@@ -8,8 +8,10 @@ from functools import partial
 
 from rich.text import Text
 
-from agent.absorb import Absorbed, Absorber, absorb, absorb_skills
+from agent.absorb import Absorbed, Absorber, Judging, absorb, absorb_skills
 from agent.critic import Critic
+from agent.evidence_critic import NAME as EVIDENCE
+from agent.evidence_critic import EvidenceCritic
 from agent.policy import Policy
 from apprentice.build import make_bank, make_environment, make_judge, make_store, now
 from apprentice.config import Config, thaw
@@ -52,13 +54,13 @@ async def learn_from(config: Config, episodes: Sequence[Episode], bank: Bank) ->
 
     What was played to prove a memory is evidence about that one, and teaches nothing else.
     """
-    judge = make_judge(config)
+    judge = None if config.critic.use == EVIDENCE else make_judge(config)
     by = Absorber(
         bank=bank,
         alike=partial(alike, bank=bank, embedder=Embedder(config.memory.embedder)),
         clock=now,
         environment=make_environment(config),
-        critic=None if judge is None else _critic(config, judge),
+        critic=_critic(config, judge),
     )
     try:
         told = await absorb((each for each in episodes if not _of_a_proof(each)), by)
@@ -82,7 +84,11 @@ def _activate(learned: Learned, bank: Bank) -> None:
             bank.set_standing(item.id, Standing.ACTIVE, "memory.admission is off", now())
 
 
-def _critic(config: Config, judge: Policy) -> Critic:
+def _critic(config: Config, judge: Policy | None) -> Judging | None:
+    if config.critic.use == EVIDENCE:
+        return EvidenceCritic()
+    if judge is None:
+        return None
     return Critic(judge, votes=config.critic.votes, seed=config.seed, room=config.critic.room)
 
 
