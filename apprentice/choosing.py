@@ -14,7 +14,7 @@ from itertools import chain, islice, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from apprentice.acting import BASE
-from apprentice.orders import Library, Order, ordered
+from apprentice.orders import STEM, Library, Order, ordered
 from distill.collate import fed
 from distill.curriculum import compared
 from distill.encode import Dropped, Encoded, Encoder, Reading, Reason
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 LOOKED_BACK = 20_000
 """Newest train episodes that are looked through; older ones were made by another policy."""
-
-STEM = "distilled-"
 
 
 @dataclass(frozen=True, slots=True)

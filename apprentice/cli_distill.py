@@ -40,6 +40,10 @@ def distill(
     games: Annotated[
         Path | None, typer.Option(help="ALFWorld games: packed file or folder.")
     ] = None,
+    exam: Annotated[
+        bool | None,
+        typer.Option(help="Examine the candidate, and promote one that passes \\[yes]."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="All randomness comes from it [0].")] = None,
     home: Home = None,
     config: File = None,
@@ -59,7 +63,7 @@ def distill(
         "seed": seed,
         "policy": {"use": policy},
         "environment": {"name": env, "games": games},
-        "distill": {"preset": preset, **limits},
+        "distill": {"preset": preset, "exam": exam, **limits},
     }
     chosen = settings(home, config, rest)
     if dry_run:

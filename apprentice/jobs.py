@@ -6,19 +6,29 @@ nothing worth learning says so in a line and is no failure, so a schedule may ca
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import re
 import shutil
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from apprentice.acting import LOCAL, Named, find_acting
-from apprentice.orders import Library, Order, Report, ordered, read_report, write_order
+from apprentice.orders import (
+    STEM,
+    Library,
+    Order,
+    Report,
+    ordered,
+    read_report,
+    write_order,
+    write_report,
+)
 from environments.errors import UserError
 from memory.claim import Claim, Owner, owner_of
 from memory.errors import UnknownIdError
@@ -121,17 +131,41 @@ def once(
         clock: the time now, with its zone.
         watch: given the name of what is learned, opens who is told of every step.
     """
-    begun = unfinished(library)
-    if begun is not None:
-        try:
-            return Job(report=_learn(config, begun, library, watch), resumed=True)
-        except UnknownIdError:  # what it was to learn from was forgotten since
-            discard(library, begun)
-    offer = offered(config, library, clock())
-    if offer.order is None:
-        return Job(report=None, dropped=_counts(offer))
-    write_order(library.orders, offer.order)
-    return Job(report=_learn(config, offer.order, library, watch), dropped=_counts(offer))
+    done = _finished(config, library, watch)
+    if done is None:
+        offer = offered(config, library, clock())
+        if offer.order is None:
+            return Job(report=None, dropped=_counts(offer))
+        write_order(library.orders, offer.order)
+        report = _learn(config, offer.order, library, watch)
+        done = Job(report=report, dropped=_counts(offer))
+    if config.distill.exam and done.report is not None and done.report.kept:
+        return replace(done, report=examined(config, library, done.report))
+    return done
+
+
+def examined(config: Config, library: Library, report: Report) -> Report:
+    """Hold a candidate against who acts, let it act if it passes, and return the report of both."""
+    from apprentice.build import STORE, make_home, now
+    from apprentice.loop.judging import promise_of, trial
+    from apprentice.promises import write_promise
+    from memory.proof import Outcome
+    from memory.rounds import Rounds
+
+    incumbent = find_acting(config, Named(LOCAL, report.base)).use
+    specs = (incumbent, str(Named(LOCAL, report.base, report.name)))
+    with Rounds.open(make_home(config) / STORE) as rounds:
+        level = rounds.level(report.name, now(), config.gate.false_share)
+        gated = asyncio.run(trial(config, specs, level))
+        promise = promise_of(config, specs, gated, level)
+        write_promise(config, promise)
+        rounds.decide(report.name, promise.outcome, now())
+    if promise.outcome is Outcome.PROMOTE and library.adapters.current() != report.name:
+        library.adapters.promote(report.name)
+    decided = None if promise.outcome is Outcome.UNDECIDED else promise.outcome is Outcome.PROMOTE
+    report = replace(report, adopted=decided, verdict=promise.sentence)
+    write_report(library, report)
+    return report
 
 
 def forecast(config: Config, library: Library, at: datetime) -> Forecast:
@@ -162,8 +196,6 @@ def forecast(config: Config, library: Library, at: datetime) -> Forecast:
 
 def unfinished(library: Library) -> Order | None:
     """Return what a job began and did not end: orders that others wrote are theirs to finish."""
-    from apprentice.choosing import STEM
-
     return next(
         (
             order
@@ -218,6 +250,24 @@ def cron(expression: str) -> Callable[[datetime], datetime]:
     if not croniter.is_valid(expression):
         raise ScheduleError(expression, "give five fields, such as '0 3 * * *' for 3 at night")
     return lambda last: croniter(expression, last.astimezone()).get_next(datetime)
+
+
+def _finished(
+    config: Config, library: Library, watch: Callable[[str], AbstractContextManager[Watch]]
+) -> Job | None:
+    """Finish what was begun and killed, or return what waits for its exam; None: nothing."""
+    begun = unfinished(library)
+    if begun is not None:
+        try:
+            return Job(report=_learn(config, begun, library, watch), resumed=True)
+        except UnknownIdError:  # what it was to learn from was forgotten since
+            discard(library, begun)
+    for order in ordered(library.orders) if config.distill.exam else ():
+        report = read_report(library.adapters, order.name)
+        ours = order.name.startswith(STEM)
+        if ours and report is not None and report.kept and not report.verdict:
+            return Job(report=report, resumed=True)
+    return None
 
 
 def _learn(

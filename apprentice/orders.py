@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 ORDERS = "distill"
 """The folder of orders in the home: one file each, and the checkpoints of those under way."""
 
+STEM = "distilled-"
+"""How the adapters of jobs are called, with a number; others name theirs otherwise."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:

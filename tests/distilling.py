@@ -31,7 +31,7 @@ def settings_of(home: Path, base: Path, **distill: object) -> Config:
             "policy": {"use": f"local:{base}", "temperature": 4.0, "dtype": "float32"},
             "memory": {"recall": "off"},
             "limits": {"steps": 4},
-            "distill": {**small, "replay": 1, "canaries": 0, **distill},
+            "distill": {**small, "replay": 1, "canaries": 0, "exam": False, **distill},
         }
     )
 

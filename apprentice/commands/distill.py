@@ -134,6 +134,8 @@ def _outcome(report: Report) -> str:
         return f"{ended}; {report.name} acts from now on: {report.verdict}"
     if report.adopted is not None:
         return f"{ended}; {report.name} was not promoted: {report.verdict}"
+    if report.verdict:
+        return f"{ended}; {report.name} is a candidate: {report.verdict}"
     ours, theirs = f"local@{report.name}", f"local@{report.parent or 'base'}"
     return (
         f"{ended}; {report.name} is a candidate and does not act yet; compare it: "

@@ -33,7 +33,7 @@ def examine(site: Site, record: Record) -> Examined:
     assert candidate is not None
     specs = (record.start.incumbent, candidate)
     level = site.rounds.level(Named.parse(candidate).adapter, now(), site.config.gate.false_share)
-    return Examined(gated=asyncio.run(_gated(site.config, specs, level)), level=level)
+    return Examined(gated=asyncio.run(trial(site.config, specs, level)), level=level)
 
 
 def promote(site: Site, record: Record) -> Promoted:
@@ -62,7 +62,14 @@ def promote(site: Site, record: Record) -> Promoted:
     )
 
 
-async def _gated(config: Config, specs: tuple[str, str], level: float) -> Gated:
+async def trial(config: Config, specs: tuple[str, str], level: float) -> Gated:
+    """Let the incumbent and the candidate play, until the gate has decided or used its budget.
+
+    Args:
+        config: the settings.
+        specs: the policies, exactly; the incumbent first.
+        level: chance of promoting a candidate that is no better.
+    """
     briefed = "" if config.memory.recall == "off" else MEMORY
     bar = bar_of(config)
     with seated(config, [spec + briefed for spec in specs]) as (incumbent, candidate):
@@ -94,24 +101,32 @@ async def _range(config: Config, specs: tuple[str, str], watcher: Watcher) -> tu
     return range_veto(before, after, tries)
 
 
-def _promise(site: Site, record: Record, examined: Examined) -> Promise:
-    assert record.start is not None
-    assert record.distil is not None
-    verdict, sheet = examined.gated.verdict, examined.gated.compared.b
+def promise_of(
+    config: Config, specs: tuple[str, str], gated: Gated, level: float, round: str = ""
+) -> Promise:
+    """Return what a trial says of the candidate; without a round it was held by itself."""
+    verdict, sheet = gated.verdict, gated.compared.b
     return Promise(
-        adapter=Named.parse(record.distil.candidate or "").adapter,
-        incumbent=record.start.incumbent,
+        adapter=Named.parse(specs[1]).adapter,
+        incumbent=specs[0],
         outcome=verdict.outcome,
         sentence=sentence(verdict),
-        level=examined.level,
+        level=level,
         solved=sheet.solved,
         tasks=len(sheet.answers),
         low=sheet.interval.low,
         high=sheet.interval.high,
-        conditions=conditions(site.config),
-        round=site.round.id,
+        conditions=conditions(config),
+        round=round,
         judged=now(),
     )
+
+
+def _promise(site: Site, record: Record, examined: Examined) -> Promise:
+    assert record.start is not None
+    assert record.distil is not None
+    specs = (record.start.incumbent, record.distil.candidate or "")
+    return promise_of(site.config, specs, examined.gated, examined.level, site.round.id)
 
 
 def _internalise(site: Site, record: Record) -> Probed:
