@@ -160,7 +160,9 @@ class Promoted:
             yield f"  the weights hold {ids}: {self.tokens_saved:.0f} tokens saved an episode"
 
 
-StageReport: TypeAlias = Started | Recalled | Practised | Absorbed | Distilled | Examined | Promoted
+StageReport: TypeAlias = (
+    Started | Recalled | Practised | Absorbed | Proved | Distilled | Examined | Promoted
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,123 @@
+"""A round killed at any moment goes on, and ends as the undisturbed one."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from random import Random
+
+import pytest
+from safetensors.torch import load_file
+
+from apprentice.build import make_bank, make_store
+from apprentice.commands.learn import open_rounds
+from apprentice.config import load
+from apprentice.loop.reports import record_of
+from command import APPRENTICE, environment
+from practicing import untimed
+from tiny_learner import install_workshop, save_tiny_model, written_settings
+
+TESTS = Path(__file__).parent
+UNTIMED = {"made", "seconds"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Return a folder with a tiny model, an installed workshop, and settings that name both."""
+    folder = tmp_path_factory.mktemp("kill")
+    install_workshop(folder / "site")
+    written_settings(folder / "small.toml", save_tiny_model(folder / "model"), seed=5)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(place):
+    began = time.monotonic()
+    process = _started(place, "calm")
+    assert process.wait() == 0, (place / "calm.log").read_text()
+    return _state(place / "calm"), time.monotonic() - began
+
+
+def _started(place, home):
+    args = [APPRENTICE, "learn", "--config", place / "small.toml", "--home", place / home]
+    path = os.pathsep.join(map(str, (place / "site", TESTS)))
+    with (place / f"{home}.log").open("ab") as log:
+        return subprocess.Popen(
+            args, env=environment(PYTHONPATH=path), stdout=subprocess.DEVNULL, stderr=log
+        )
+
+
+def _killed(place, home, after_s):
+    """Go on with the round, kill it some time after it began to work; say whether it had to be."""
+    began = time.time()
+    process = _started(place, home)
+    while process.poll() is None and not _saved_since(began, place / home):
+        time.sleep(0.02)
+    time.sleep(after_s)
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+def _saved_since(moment, home):
+    saved = home.glob("round-*.sqlite*")
+    return any(file.stat().st_mtime > moment for file in saved)
+
+
+def _state(home):
+    """Return all that a round leaves behind but for what clocks said."""
+    config = load({"home": home})
+    with make_store(config) as store, make_bank(config) as bank, open_rounds(config) as rounds:
+        (round,) = rounds.all()
+        assert round.finished is not None
+        record = record_of(rounds.reports(round.id))
+        items = [_timeless(item) for item in bank.items()]
+        return {
+            "episodes": untimed(store.episodes()),
+            "memories": items,
+            "verdict": record.examine,
+            "promoted": record.promote,
+            "weights": {
+                file.parent.name: load_file(file)
+                for file in (home / "adapters").glob("*/model.safetensors")
+            },
+        }
+
+
+def _timeless(item):
+    from dataclasses import asdict
+
+    told = asdict(item)
+    del told["source"]["made"]
+    return json.dumps(told, sort_keys=True, default=str)
+
+
+def _assert_same(found, wanted):
+    for what in ("episodes", "memories", "verdict", "promoted"):
+        assert found[what] == wanted[what], what
+    assert found["weights"].keys() == wanted["weights"].keys()
+    for name, tensors in wanted["weights"].items():
+        for key, tensor in tensors.items():
+            assert (tensor - found["weights"][name][key]).abs().max() <= 1e-6, (name, key)
+
+
+def _kills(place, undisturbed, home, times, seed):
+    wanted, seconds = undisturbed
+    rng = Random(seed)
+    killed = sum(_killed(place, home, rng.uniform(0, seconds / 2)) for _ in range(times))
+    process = _started(place, home)
+    assert process.wait() == 0, (place / f"{home}.log").read_text()
+    _assert_same(_state(place / home), wanted)
+    return killed
+
+
+def test_a_round_killed_three_times_ends_as_if_it_had_not_been(place, undisturbed):
+    assert _kills(place, undisturbed, "stormy", 3, seed=1) == 3
+
+
+@pytest.mark.slow
+def test_rounds_killed_twenty_times_end_as_if_they_had_not_been(place, undisturbed):
+    """Five rounds, four kills each: more would only kill the loading of the libraries."""
+    killed = [_kills(place, undisturbed, f"storm-{n}", 4, seed=10 + n) for n in range(5)]
+    assert sum(killed) >= 18
