@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 BWRAP := { apt-get update && apt-get install --yes bubblewrap; } >/dev/null 2>&1
 
-.PHONY: install demo check lint types layers test unit slow fix clean
+.PHONY: install demo check lint types layers test unit slow worlds fix clean
 
 install: $(STAMP)
 
@@ -27,6 +27,7 @@ types: install ; $(BIN)/basedpyright
 layers: install ; $(BIN)/lint-imports
 # Two processes of one thread: on two cores, two threads each would wait for one another.
 unit: install ; OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu"
-slow: install ; $(BIN)/pytest -m slow
+slow: install worlds ; $(BIN)/pytest -m slow && $(BIN)/pytest tests/test_worlds.py
+worlds: install ; $(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,worlds]'
 fix: install ; $(BIN)/ruff check --fix . && $(BIN)/ruff format .
 clean: ; rm -rf .venv

