@@ -6,13 +6,13 @@ from datetime import datetime
 from typing import TypeAlias
 
 from agent.attempt import Attempt
-from environments.episode import Episode, Split
+from environments.episode import Episode, Split, Task
 from environments.seed import derive
 from memory.bank import Bank
 from memory.candidates import Shelf
 from memory.credit import smoothed
 from memory.items import Item, Recalled, Standing
-from memory.recall import Choice, Lot, Recollection, Space, Taste, recall
+from memory.recall import Candidate, Choice, Lot, Recollection, Space, Taste, recall
 
 AGAIN_AFTER = 16
 """Attempts after which it is looked what others have stored, activated or retired meanwhile: some
@@ -77,15 +77,19 @@ class Reminder:
     def _recall(self, attempt: Attempt, shelf: Shelf, worth: Worth, share: float) -> Recollection:
         task = attempt.task
         by_lot = task.split is Split.TRAIN  # an exam is taken with all that is known
-        look = shelf.near if self.strategy == "worth" else shelf.everything
         return recall(
             task.kind,
-            look(task.goal, worth),
+            self._looked_up(task, shelf, worth),
             strategy=self.strategy,
             taste=self.taste,
             space=self.space,
             lot=Lot(share=share if by_lot else 0.0, seed=derive(attempt.seed, "left out")),
         )
+
+    def _looked_up(self, task: Task, shelf: Shelf, worth: Worth) -> list[Candidate]:
+        if self.strategy == "worth":
+            return shelf.near(task.kind, task.goal, worth)
+        return shelf.everything(task.goal, worth)
 
     def _worth(self) -> Worth:
         """Return the smoothed share solved with each item, for those that were ever shown."""

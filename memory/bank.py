@@ -17,7 +17,7 @@ from memory.admission import Decision, Outcome, RefusedError, merged, same_words
 from memory.database import Opened, writing
 from memory.errors import UnknownIdError
 from memory.forgetting import Forgetting
-from memory.items import Critique, Item, Lesson, Recalled, Standing
+from memory.items import Critique, Item, Lesson, Recalled, Skill, Standing
 from memory.journal import Deed, Entry
 from memory.provenance import check, check_new
 from memory.schema import CRITIQUE, ITEM, JOURNAL
@@ -237,6 +237,19 @@ class Bank(Opened):
         query = select(func.count()).select_from(ITEM).where(*_matching(filters))
         with self._engine.connect() as connection:
             return connection.scalar(query) or 0
+
+    def advice(self, environment: str, kind: str, limit: int) -> list[str]:
+        """Return the ids of the newest active lessons and skills of exactly this type of task."""
+        query = (
+            select(ITEM.c.id)
+            .where(*_matching({"environment": environment, "kind": kind}))
+            .where(ITEM.c.standing == Standing.ACTIVE)
+            .where(ITEM.c.type.in_([projection.word_of(Lesson), projection.word_of(Skill)]))
+            .order_by(ITEM.c.number.desc())
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            return list(connection.scalars(query))
 
     def search_text(
         self, query: str, limit: int, **filters: Unpack[ItemFilters]

@@ -5,6 +5,7 @@ Only active items are found: a candidate is shown in its trial alone, and there 
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from heapq import nlargest
 from typing import Protocol
 
 from memory.embed import Embedding, Unembedded, embed_missing
@@ -15,6 +16,10 @@ from memory.recall import Candidate
 NEAR = 48
 """Neighbors by meaning that are looked at: eight times what a briefing shows."""
 
+MEANT = 16
+"""Pieces of advice for the task's type, and for any task, that are looked at though nothing in them
+is like the task: the newest, and of those whose worth is known the worthiest."""
+
 WORDED = 24
 """Items that share the most telling words. Fewer: most of them are among the neighbors."""
 
@@ -24,6 +29,7 @@ class Bank(Unembedded, Protocol):
 
     def some(self, ids: Collection[str]) -> list[Item]: ...
     def items(self, *, standing: Standing | None, environment: str | None) -> list[Item]: ...
+    def advice(self, environment: str, kind: str, limit: int) -> list[str]: ...
     def search_text(
         self, query: str, limit: int, *, standing: Standing | None, environment: str | None
     ) -> list[tuple[str, float]]: ...
@@ -50,22 +56,27 @@ class Shelf:
         embed_missing(self.bank, self.embedder)
         self.index.refresh()
 
-    def near(self, text: str, worth: Mapping[str, float]) -> list[Candidate]:
-        """Return the items near to a text in meaning or words.
+    def near(self, kind: str, text: str, worth: Mapping[str, float]) -> list[Candidate]:
+        """Return the items near to a text in meaning or words, and advice for tasks of its type.
 
         Args:
+            kind: the task's type.
             text: what the task says of itself.
             worth: what items did for success so far, by id; those not in it are not known yet.
         """
-        return self.near_to(text, self.embedder.query(text), worth)
+        return self.near_to(kind, text, self.embedder.query(text), worth)
 
-    def near_to(self, text: str, query_D: Floats, worth: Mapping[str, float]) -> list[Candidate]:
+    def near_to(
+        self, kind: str, text: str, query_D: Floats, worth: Mapping[str, float]
+    ) -> list[Candidate]:
         """Do the same with the vector of the text at hand."""
         worded = self.bank.search_text(
             text, WORDED, standing=Standing.ACTIVE, environment=self.environment
         )
         rank = {id: place for place, (id, _) in enumerate(worded, 1)}
-        neighbors = self.index.find(query_D, NEAR, also=rank)
+        meant = {*self._meant(kind), *self._meant("")}
+        meant.update(nlargest(MEANT, worth, key=lambda id: (worth[id], id)))
+        neighbors = self.index.find(query_D, NEAR, also=sorted(meant.union(rank)))
         items = self.bank.some([near.id for near in neighbors])
         return _joined(items, neighbors, rank, worth, self.environment)
 
@@ -74,6 +85,9 @@ class Shelf:
         items = self.bank.items(standing=Standing.ACTIVE, environment=self.environment)
         neighbors = self.index.find(self.embedder.query(text), 0, also=[item.id for item in items])
         return _joined(items, neighbors, {}, worth, self.environment)
+
+    def _meant(self, kind: str) -> list[str]:
+        return self.bank.advice(self.environment, kind, MEANT)
 
 
 def _joined(

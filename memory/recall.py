@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from memory.briefing import Rendering
 from memory.exact import Floats
-from memory.items import Item
+from memory.items import Item, Lesson, Skill
 
 Scores: TypeAlias = NDArray[np.float64]
 
@@ -39,7 +39,8 @@ class Candidate:
 class Taste:
     """What is preferred. The budget and the share left out are not matters of taste."""
 
-    floor: float = 0.4  # cosine at or below which a memory is noise (SkillRL's delta)
+    floor: float = 0.4  # cosine at or below which likeness is noise (SkillRL's delta)
+    meant: int = 2  # items below it that are recalled because they are meant for such tasks
     most: int = 6  # items, or items of the task's type (SkillRL's K)
     general: int = 6  # general items that SkillRL's strategies show beside (its top_k)
     worth: float = 0.5  # weight of worth, the rest is relevance (MemRL: 0.5); 0: worth is ignored
@@ -156,20 +157,27 @@ def on_trial(item: Item, others: Sequence[Item], space: Space) -> str | None:
     return space.render(kept)
 
 
-def relevant_and_worthy(_kind: str, candidates: Sequence[Candidate], taste: Taste) -> list[Pick]:
-    """Return items above the floor by relevance and worth together, each unlike those before.
+def relevant_and_worthy(kind: str, candidates: Sequence[Candidate], taste: Taste) -> list[Pick]:
+    """Return what is like the task or meant for it, by relevance and worth, each unlike the others.
 
     MemRL's two phases (arXiv:2601.03192): a floor, then z(relevance) + z(worth). Relevance is the
     reciprocal rank fusion of meaning and words instead of the cosine alone. An item of unknown
     worth counts as average, so it is neither favored nor buried.
+
+    We part from it for advice. A goal is like the goals of demonstrations, but advice for any task
+    of a world is no more like a goal of it than advice about boats (0.09 against 0.05 on average,
+    tests/test_recall_scope.py), whatever part of it is embedded. So advice that says it is
+    for such tasks passes below the floor, the few that are worth most, as of average relevance.
     """
-    able = in_order([each for each in candidates if each.similarity > taste.floor])
+    like = in_order([each for each in candidates if each.similarity > taste.floor])
+    average = _mean([each.worth for each in candidates if each.worth is not None])
+    meant = _meant(kind, candidates, taste, average)
+    able = [*like, *meant]
     if not able:
         return []
-    known = [each.worth for each in able if each.worth is not None]
-    average = sum(known) / len(known) if known else 0.0
+    relevance_C = np.concatenate([standardized(_fused(like)), np.zeros(len(meant))])
     worth_C = np.array([average if each.worth is None else each.worth for each in able])
-    score_C = (1 - taste.worth) * standardized(_fused(able)) + taste.worth * standardized(worth_C)
+    score_C = (1 - taste.worth) * relevance_C + taste.worth * standardized(worth_C)
     return _diverse(able, score_C, taste)
 
 
@@ -211,8 +219,28 @@ def standardized(value_C: Scores) -> Scores:
     >>> standardized(np.array([1.0, 3.0])).tolist(), standardized(np.array([2.0, 2.0])).tolist()
     ([-1.0, 1.0], [0.0, 0.0])
     """
-    spread = value_C.std()
+    spread = value_C.std() if len(value_C) else 0.0
     return (value_C - value_C.mean()) / spread if spread > 0 else np.zeros_like(value_C)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else 0.0
+
+
+def _meant(
+    kind: str, candidates: Sequence[Candidate], taste: Taste, average: float
+) -> list[Candidate]:
+    """Return the advice below the floor for this type of task or any, what is worth most first."""
+    able = [
+        each
+        for each in candidates
+        if each.similarity <= taste.floor
+        and isinstance(each.item, Lesson | Skill)
+        and each.item.kind in ("", kind)
+    ]
+    able = in_order(able)
+    able.sort(key=lambda each: -(average if each.worth is None else each.worth))
+    return able[: taste.meant]
 
 
 def _id(candidate: Candidate) -> str:

@@ -49,7 +49,7 @@ def test_what_fits_the_task_comes_first_with_all_that_is_known_of_it(bank, embed
     )
     shelf, index = shelf_of(bank, embedder, tmp_path / "index")
     with index:
-        first, second = shelf.near("examine the pen with the desklamp", {lamp: 0.75})
+        first, second = shelf.near("look", "examine the pen with the desklamp", {lamp: 0.75})
     assert (first.item.id, first.word_rank, first.worth) == (lamp, 1, 0.75)
     assert second.item.id == cool
     assert second.worth is None
@@ -66,7 +66,7 @@ def test_only_active_items_of_the_environment_are_found(bank, embedder, tmp_path
     shelf, index = shelf_of(bank, embedder, tmp_path / "index")
     bank.set_standing(retired, Standing.RETIRED, "harms", MORNING)  # the index does not know yet
     with index:
-        assert found(shelf.near("cool a mug", {})) == [active]
+        assert found(shelf.near("heat", "cool a mug", {})) == [active]
         assert found(shelf.everything("cool a mug", {})) == [active]
     assert other != active
 
@@ -79,7 +79,7 @@ def test_an_item_found_by_a_rare_word_alone_comes_into_question(bank, embedder, 
     shelf, index = shelf_of(bank, embedder, tmp_path / "index")
     with index:
         by_meaning = index.find(embedder.query(asked), 64)
-        near = shelf.near(asked, {})
+        near = shelf.near("heat", asked, {})
     assert rare not in [neighbor.id for neighbor in by_meaning]
     assert rare in found(near)
 
@@ -93,14 +93,16 @@ def test_every_active_item_is_there_for_the_strategies_that_want_all(bank, embed
 
 def test_from_the_words_of_a_task_to_the_words_of_its_briefing(bank, embedder, tmp_path):
     activate(
-        bank, a_demonstration(), a_lesson(when="a proof is long", fault="-", instead="use a lemma")
+        bank,
+        a_demonstration(),
+        a_lesson(when="a proof is long", fault="-", instead="use a lemma", kind="prove"),
     )
     shelf, index = shelf_of(bank, embedder, tmp_path / "index")
     space = Space(render=small, count_tokens=lambda text: len(text.split()), budget=60)
     with index:
         told = recall(
             "cool",
-            shelf.near("put a cool mug in the cabinet", {}),
+            shelf.near("cool", "put a cool mug in the cabinet", {}),
             strategy="worth",
             taste=Taste(),
             space=space,

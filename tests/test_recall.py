@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bank_builders import a_lesson
+from bank_builders import a_demonstration, a_lesson
 from environments.transcript import opening
 from memory.briefing import RENDERINGS, small
 from memory.recall import (
@@ -67,10 +67,48 @@ def remembered(candidates, *, strategy="worth", space=None, lot=NO_LOT, **taste)
 
 
 def test_nothing_below_the_floor_is_recalled():
-    candidates = [a_candidate("near", 0.7), a_candidate("far", 0.4), a_candidate("off", 0.1)]
+    candidates = [
+        a_candidate(id, similarity, kind="heat")
+        for id, similarity in [("near", 0.7), ("far", 0.4), ("off", 0.1)]
+    ]
     assert picked("worth", candidates, floor=0.4) == ["near"]
     silent = remembered(candidates, floor=0.8)
     assert (silent.briefing, silent.tokens, silent.silence) == ("", 0, Silence.UNLIKE)
+
+
+def test_advice_for_such_tasks_is_recalled_however_unlike_them_it_is():
+    candidates = [
+        a_candidate("like", 0.7, direction=0),
+        a_candidate("own", 0.1, direction=1),
+        a_candidate("any", -0.1, kind="", direction=2),
+        a_candidate("other", 0.2, kind="heat", direction=3),
+    ]
+    assert sorted(picked("worth", candidates)) == ["any", "like", "own"]
+    assert picked("worth", candidates, meant=0) == ["like"]
+
+
+def test_of_advice_below_the_floor_what_is_worth_most_is_recalled():
+    candidates = [
+        a_candidate("bad", 0.3, worth=0.1, direction=0),
+        a_candidate("new", 0.1, kind="", direction=1),
+        a_candidate("good", -0.1, worth=0.9, direction=2),
+    ]
+    assert picked("worth", candidates, meant=2) == ["good", "new"]
+
+
+def test_a_demonstration_is_recalled_for_its_likeness_alone():
+    far = a_candidate("far", 0.3)
+    shown = a_demonstration(id="far", kind="cool")
+    assert picked("worth", [replace(far, item=shown)]) == []
+
+
+def test_general_advice_finds_a_place_among_many_demonstrations():
+    demonstrations = [
+        replace(a_candidate(f"d{n:02}", 0.9 - 0.01 * n), item=a_demonstration(id=f"d{n:02}"))
+        for n in range(30)
+    ]
+    advice = a_candidate("any", 0.05, kind="", direction=1)
+    assert "any" in picked("worth", [*demonstrations, advice])
 
 
 def test_worth_of_weight_zero_changes_nothing():
@@ -167,7 +205,7 @@ def test_the_order_of_the_bank_does_not_show(strategy):
 
 def test_no_memory_an_abstention_and_no_budget_leave_the_prompt_as_it_is():
     plain = opening("Rules.", "", "A room.")
-    full = several()
+    full = [replace(each, item=replace(each.item, kind="heat")) for each in several()]
     silences = {
         Silence.EMPTY: remembered([]),
         Silence.UNLIKE: remembered(full, floor=0.99),

@@ -45,7 +45,7 @@ def learned(tmp_path_factory):
         instead=ADVICE,
         kind="",
     )
-    unlike = a_skill(name="dive", purpose="Steers a submarine", precondition="At sea.")
+    unlike = a_skill(name="dive", kind="dive", purpose="Steers a submarine", precondition="At sea.")
     with make_bank(config) as bank:
         items = bank.add_all([lesson, unlike])
         for item in items:
