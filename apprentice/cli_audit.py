@@ -196,6 +196,59 @@ def hacking(
     audit(HACKING, settings(home, config, rest), options, ways)
 
 
+@app.command()
+def spurious(
+    policy: Policy = None,
+    twins: Annotated[
+        str, typer.Option(help="What twins of the run are paid for.")
+    ] = "permuted,random,inverted,format",
+    clipped_only: Annotated[
+        bool, typer.Option("--clipped-only", help="No runs without clipping.")
+    ] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds of practice of each run.")] = 3,
+    tasks: Annotated[int, typer.Option(min=1, help="Tasks practised a round.")] = 8,
+    attempts: Annotated[int, typer.Option(min=2, help="Attempts at each.")] = 8,
+    held_out: Annotated[int, typer.Option(min=2, help="Held-out tasks examined.")] = 20,
+    tries: Annotated[int, typer.Option(min=1, help="Attempts at each of them.")] = 4,
+    demonstrations: Annotated[
+        int, typer.Option(min=0, help="Shown first, to a model without an adapter.")
+    ] = 16,
+    seeds: Annotated[int, typer.Option(min=1, help="Each run with so many seeds.")] = 1,
+    env: Env = None,
+    games: Games = None,
+    steps: Steps = None,
+    temperature: Temperature = 1.0,
+    width: Width = None,
+    seed: Seed = None,
+    html: Html = None,
+    beside: Beside = None,
+    dry_run: DryRun = False,
+    resume: Resume = False,
+    id: Id = None,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """How much of what training gains would a meaningless reward have gained?"""
+    from apprentice.audits.lesson import Lesson
+    from apprentice.audits.spurious import SPURIOUS, Options
+    from apprentice.commands.audit import audit
+    from distill.audit.spurious import twins_of
+
+    rest = _acting(policy, temperature, width) | _world(seed, env, games, steps)
+    lesson = Lesson(
+        rounds=rounds,
+        tasks=tasks,
+        attempts=attempts,
+        held_out=held_out,
+        tries=tries,
+        demonstrations=demonstrations,
+    )
+    options = Options(lesson=lesson, twins=twins_of(twins), unclipped=not clipped_only, seeds=seeds)
+    ways = _ways(html, beside, dry_run=dry_run, resume=resume, id=id, json=json)
+    audit(SPURIOUS, settings(home, config, rest), options, ways)
+
+
 def _acting(policy: str | None, temperature: float, width: int | None) -> dict[str, Any]:
     return {"policy": {"use": policy, "temperature": temperature, "width": width}}
 

@@ -25,6 +25,10 @@ CHARACTERS_PER_S = 2_000.0
 """Characters of prompts that a model reads where none was timed: some 500 tokens a second, what the
 embedded model reads on one core."""
 
+UPDATE_S = 1.5
+"""Seconds to learn from a sequence where none was timed: some 1,000 tokens, as the embedded model
+learns from on two cores (python -m bench.train)."""
+
 ENOUGH_EPISODES = 8
 """Of a run, to tell its pace: the first ones pay for the start."""
 
@@ -67,6 +71,8 @@ class Spent:
     calls: int = 0
     characters: int = 0
     call_s: float = 0.0
+    updates: int = 0
+    update_s: float = 0.0
 
     def told(self, announced: Announced) -> dict[str, float]:
         """Return the facts as a report keeps them."""
@@ -76,8 +82,11 @@ class Spent:
             "calls": self.calls,
             "characters": self.characters,
             "call_s": round(self.call_s, 3),
+            "updates": self.updates,
+            "update_s": round(self.update_s, 3),
             "announced_episodes": announced.cost.episodes,
             "announced_calls": announced.cost.calls,
+            "announced_updates": announced.cost.updates,
             "announced_s": round(announced.seconds, 1),
         }
 
@@ -92,9 +101,15 @@ def announce(config: Config, cost: Cost, judge: str, store: Store) -> Announced:
         store: where finished runs tell the pace of the policy.
     """
     episode_s, reading = _episode_s(config, store), _reading(config, judge)
+    update_s = _update_s(config)
     seconds = cost.episodes * (episode_s or EPISODE_S)
     seconds += cost.characters / (reading or CHARACTERS_PER_S)
-    guessed = (cost.episodes > 0 and episode_s is None) or (cost.calls > 0 and reading is None)
+    seconds += cost.updates * (update_s or UPDATE_S)
+    guessed = (
+        (cost.episodes > 0 and episode_s is None)
+        or (cost.calls > 0 and reading is None)
+        or (cost.updates > 0 and update_s is None)
+    )
     return Announced(cost=cost, seconds=seconds, guessed=guessed)
 
 
@@ -131,6 +146,15 @@ def _reading(config: Config, judge: str) -> float | None:
     for told in _costs(config):
         if told["judge"] == judge and told["calls"] and told["call_s"]:
             return told["characters"] / told["call_s"]
+    return None
+
+
+def _update_s(config: Config) -> float | None:
+    """Return the seconds that this policy took to learn from a sequence."""
+    name = name_of(config.policy.use)
+    for told in _costs(config):
+        if told["policy"] == name and told.get("updates"):
+            return told["update_s"] / told["updates"]
     return None
 
 

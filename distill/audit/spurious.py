@@ -15,6 +15,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from distill.audit.bootstrap import resampled_means, spread
+from environments.errors import UnknownNameError
 from memory.intervals import Interval
 
 Floats = NDArray[np.float64]
@@ -32,6 +33,23 @@ class Twin(StrEnum):
     RANDOM = "random"  # a coin with the mean of the true rewards
     INVERTED = "inverted"  # the best becomes the worst
     FORMAT = "format"  # well-formed is enough
+
+
+def twins_of(text: str) -> tuple[Twin, ...]:
+    """Return the twins that are listed, the true run first.
+
+    Raises:
+        UnknownNameError: there is no such twin.
+
+    >>> twins_of("random, format")
+    (<Twin.TRUE: 'true'>, <Twin.RANDOM: 'random'>, <Twin.FORMAT: 'format'>)
+    """
+    known = tuple(each.value for each in Twin)
+    names = [name.strip() for name in text.split(",")]
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("twin", name, known)
+    return tuple(dict.fromkeys((Twin.TRUE, *(Twin(name) for name in names))))
 
 
 def permuted(reward_PN: Floats, rng: Generator) -> Floats:
