@@ -25,6 +25,7 @@ from apprentice.lessons import Lessons, lessons
 from apprentice.orders import Report, read_report, write_report
 from apprentice.runs import Rig, play
 from distill.adapters import Lineage, load_student, weights_digest
+from distill.checkpoint import UnlikeError
 from distill.encode import Encoder
 from distill.engine import LocalPolicy, LocalSettings
 from distill.models import best_device, best_dtype, load_tokenizer, resolve
@@ -33,6 +34,7 @@ from distill.rails import Rails
 from distill.render import Renderer
 from distill.study import Bounds, Studied, study
 from distill.train import RATES, Pace, Training, Watch
+from distill.trained import Trained
 from environments.seed import derive
 
 if TYPE_CHECKING:
@@ -46,6 +48,12 @@ if TYPE_CHECKING:
 
 CHECKPOINTS = "checkpoints"
 HOUR_S = 3600.0
+
+COLD_RATES = {Trained.FULL: 1e-4, Trained.LORA: 1e-3}
+"""Learning rates of a cold start, which falls to nothing: a high one forgets what it need not keep
+yet (python -m bench.learning)."""
+
+COLD_WARMUP = 10  # steps
 
 
 def distil(
@@ -74,11 +82,33 @@ def distil(
         return found
     limits = Distill.model_validate_json(order.settings)
     config = config.model_copy(update={"distill": limits})
-    acting = find_acting(config, Named(LOCAL, order.base, order.parent or BASE))
     told = lessons(limits, order, library)
-    training, tokenizer = open_training(config, acting)
-    rails = Rails(every=limits.every)
-    folder = library.orders / order.name
+    try:
+        training, tokenizer, done = _learned(config, order, library, told, (clock, watch))
+    except UnlikeError:  # another version of this program began it: from the beginning, then
+        shutil.rmtree(library.orders / order.name)
+        training, tokenizer, done = _learned(config, order, library, told, (clock, watch))
+    good = done.outcome.alarm is None or done.outcome.steps > limits.every
+    report = _report(config, order, told, done, kept=good and done.samples > 0)
+    write_report(library, report)
+    if report.kept:
+        lineage = _lineage(config, order, told, done)
+        library.adapters.add(training.student, tokenizer, lineage)
+    shutil.rmtree(library.orders / order.name, ignore_errors=True)
+    return report
+
+
+def _learned(
+    config: Config,
+    order: Order,
+    library: Library,
+    told: Lessons,
+    watched: tuple[Callable[[], float], Watch | None],
+) -> tuple[Training, PreTrainedTokenizerBase, Studied]:
+    """Return what was trained as the order says, from its last checkpoint where there is one."""
+    limits, (clock, watch) = config.distill, watched
+    acting = find_acting(config, Named(LOCAL, order.base, order.parent or BASE))
+    training, tokenizer = open_training(config, acting, steps=len(told.steps))
     done = study(
         training,
         open_encoder(config, library.environment, acting),
@@ -86,19 +116,12 @@ def distil(
         PRESETS[order.preset],
         clock=clock,
         watch=watch,
-        checkpoints=folder / CHECKPOINTS,
+        checkpoints=library.orders / order.name / CHECKPOINTS,
         canary=canary(config, order, library, training, tokenizer),
-        rails=rails,
+        rails=Rails(every=limits.every),
         bounds=Bounds(seconds=_seconds(limits), tokens=limits.tokens),
     )
-    good = done.outcome.alarm is None or done.outcome.steps > rails.every
-    report = _report(config, order, told, done, kept=good and done.samples > 0)
-    write_report(library, report)
-    if report.kept:
-        lineage = _lineage(config, order, told, done, base=_base(config, acting))
-        library.adapters.add(training.student, tokenizer, lineage)
-    shutil.rmtree(folder, ignore_errors=True)
-    return report
+    return training, tokenizer, done
 
 
 def open_encoder(config: Config, environment: Environment, acting: Acting) -> Encoder:
@@ -113,8 +136,16 @@ def open_encoder(config: Config, environment: Environment, acting: Acting) -> En
     )
 
 
-def open_training(config: Config, acting: Acting) -> tuple[Training, PreTrainedTokenizerBase]:
-    """Return a model about to learn, and its tokenizer."""
+def open_training(
+    config: Config, acting: Acting, *, steps: int = 0
+) -> tuple[Training, PreTrainedTokenizerBase]:
+    """Return a model about to learn, and its tokenizer.
+
+    Args:
+        config: how to learn.
+        acting: who goes on learning.
+        steps: in which the learning rate falls to nothing; 0: it stays.
+    """
     limits, base, device = config.distill, _base(config, acting), best_device()
     named = config.policy.dtype
     student = load_student(
@@ -126,8 +157,17 @@ def open_training(config: Config, acting: Acting) -> tuple[Training, PreTrainedT
         rank=limits.rank,
         checkpointing=limits.checkpointing,
     )
-    pace = Pace(rate=limits.rate or RATES[limits.trained], part_tokens=limits.part_tokens)
-    return Training(student, pace), load_tokenizer(acting.folder or base)
+    return Training(student, _pace(limits, steps)), load_tokenizer(acting.folder or base)
+
+
+def _pace(limits: Distill, steps: int) -> Pace:
+    """Return how the optimizer moves: boldly in a cold start, else carefully."""
+    until = steps + 1 if steps else 0
+    if PRESETS[limits.preset].practises:
+        rate = limits.rate or RATES[limits.trained]
+        return Pace(rate=rate, until=until, part_tokens=limits.part_tokens)
+    rate = limits.rate or COLD_RATES[limits.trained]
+    return Pace(rate=rate, warmup=COLD_WARMUP, until=until, part_tokens=limits.part_tokens)
 
 
 def canary(
@@ -203,7 +243,7 @@ def _report(config: Config, order: Order, told: Lessons, done: Studied, *, kept:
     )
 
 
-def _lineage(config: Config, order: Order, told: Lessons, done: Studied, *, base: Path) -> Lineage:
+def _lineage(config: Config, order: Order, told: Lessons, done: Studied) -> Lineage:
     plans = [told.shown.get(id) for id in done.episodes]
     episodes: Iterable[str] = chain.from_iterable(
         (id,) if plan is None else plan.episodes
@@ -220,5 +260,5 @@ def _lineage(config: Config, order: Order, told: Lessons, done: Studied, *, base
         walkthroughs=tuple(dict.fromkeys(tasks)),
         seed=order.seed,
         made=order.made,
-        digest=weights_digest(base),
+        digest=weights_digest(resolve(order.base, config.cache)),
     )
