@@ -13,7 +13,7 @@ class UnknownNameError(UserError, LookupError):
     """A name that is not among the known ones."""
 
     def __init__(self, what: str, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"no {what} {name!r}; known: {', '.join(known)}")
+        super().__init__(f"no {what} {name!r}; known: {', '.join(known) or 'none yet'}")
 
 
 class ContextFullError(UserError, ValueError):
