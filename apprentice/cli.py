@@ -63,22 +63,20 @@ def main() -> None:
 
 @app.command()
 def demo(
-    episodes: Annotated[int, typer.Option(min=1, help="Games each policy plays.")] = 24,
     policy: Policy = None,
-    temperature: Annotated[float, typer.Option(min=0, help="0: the likeliest action.")] = 1.0,
-    games: Games = None,
     width: Width = None,
     seed: Seed = None,
-    home: Home = None,
+    home: Annotated[Path | None, typer.Option(help="Its own place [.apprentice-demo].")] = None,
     config: File = None,
     json: Json = False,
 ) -> None:
-    """The whole road on the embedded defaults, offline: a model acts, episodes are kept."""
+    """One round of learning on the embedded defaults, offline, while you watch."""
+    from apprentice.commands.demo import HOME, written_settings
     from apprentice.commands.demo import demo as play
 
-    rest = _acting(seed, use=policy, temperature=temperature, width=width)
-    rest["environment"] = {"games": games}
-    play(settings(home, config, rest), episodes, as_json=json)
+    home = home or HOME
+    rest = _acting(seed, use=policy, width=width)
+    play(settings(home, config or written_settings(home), rest), as_json=json)
 
 
 @app.command()

@@ -96,10 +96,9 @@ class Rounds(Opened):
         return level
 
     def decide(self, candidate: str, outcome: Outcome, at: datetime) -> None:
-        """Note how a candidate was judged; one that was decided stays so."""
-        decided = update(VERDICT).where(
-            VERDICT.c.candidate == candidate, VERDICT.c.outcome.is_(None)
-        )
+        """Note how a candidate was judged; once it is promoted or rejected it stays so."""
+        open_still = VERDICT.c.outcome.is_(None) | (VERDICT.c.outcome == Outcome.UNDECIDED)
+        decided = update(VERDICT).where(VERDICT.c.candidate == candidate, open_still)
         with writing(self._engine).begin() as connection:
             connection.execute(decided.values(outcome=outcome, decided=at))
 

@@ -10,14 +10,16 @@ import pytest
 from safetensors.torch import load_file
 
 from apprentice.acting import Named
+from apprentice.commands.demo import demo, written_settings
 from apprentice.commands.learn import (
+    begin_round,
     check,
     judged_again,
     learn,
-    new_round,
     open_rounds,
     replay,
 )
+from apprentice.config import load
 from apprentice.exam import Comparison
 from apprentice.gate import Gated
 from apprentice.loop.distil import open_library
@@ -162,7 +164,7 @@ def _judged(config, candidate, wins):
     verdict = judge(compared.pairs, Plan(level=0.05, pairs=8, worthwhile=0.5))
     gated = Gated(compared=compared, anchors=a_comparison([], []), tolerated=0, verdict=verdict)
     rounds = open_rounds(config)
-    site = Site(config=config, round=new_round(config, rounds), rounds=rounds)
+    site = Site(config=config, round=begin_round(config, rounds), rounds=rounds)
     bare = replace(Named.parse(candidate), adapter="base")
     record = Record(
         start=Started(incumbent=str(bare), student=str(bare), cold=None),
@@ -227,3 +229,21 @@ def test_a_memory_without_an_effect_is_idle_and_one_that_helps_or_is_unsure_is_n
         "unsure": played(0, 0, 4),
     }
     assert idle(pairs, 0.1) == ("harms", "nothing")
+
+
+def test_the_demo_tells_before_and_after_and_where_to_look(model, tmp_path, capsys):
+    config = small_config(tmp_path, model, seed=3, learn={"tasks": 2, "attempts": 2})
+    demo(config, as_json=False)
+    told = capsys.readouterr().out
+    for words in ("contender", "difference", "memory learned", "it was not promoted"):
+        assert words in told
+    assert f"apprentice learn --check --home {tmp_path}" in told
+
+
+def test_the_settings_of_the_demo_are_written_once_and_can_be_read(tmp_path):
+    file = written_settings(tmp_path / "home")
+    config = load({"home": tmp_path / "home"}, file)
+    assert config.environment.settings["max_receptacles"] == 6
+    assert config.gate.tries == 0
+    file.write_text("seed = 9\n", encoding="utf-8")
+    assert load({}, written_settings(tmp_path / "home")).seed == 9

@@ -56,6 +56,7 @@ def test_each_candidate_costs_its_level_once_and_an_adoption_earns_some_back(rou
     first = rounds.level("one", NOON)
     assert rounds.level("one", NOON) == first == pytest.approx(0.05)
     assert rounds.level("two", NOON) == pytest.approx(0.1 / 6)
+    rounds.decide("one", Outcome.UNDECIDED, NOON)
     rounds.decide("one", Outcome.PROMOTE, NOON)
     rounds.decide("one", Outcome.REJECT, NOON)  # it was decided
     assert rounds.spending().adopted == 1

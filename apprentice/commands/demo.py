@@ -1,68 +1,128 @@
-"""`apprentice demo`: the road end to end, on what ships with the project, while you watch."""
+"""`apprentice demo`: one round of learning on what ships with the project, while you watch."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from pathlib import Path
 
 from rich.text import Text
 
 from agent.attempt import Attempt
 from apprentice.acting import settled
-from apprentice.build import make_rig
-from apprentice.commands.run import comparison, new_run, practise
+from apprentice.build import make_rig, run_lock
+from apprentice.commands.exam import difference, table_of
+from apprentice.commands.learn import LOCK, begin_round, carry_on, open_rounds, plain
+from apprentice.commands.run import new_run, practise
 from apprentice.config import Config
-from apprentice.report import Summary
+from apprentice.loop.reports import Record
 from apprentice.terminal import Bar, Lines, aside, ending, inert, out, say_json, tell
 from environments.episode import Episode, Split, Step
+from memory.proof import Outcome, sentence
 
-SMALL_ROOMS: Mapping[str, Any] = {"max_receptacles": 6}
-"""Few places to look: an untrained model has a chance, and a game takes seconds."""
+HOME = Path(".apprentice-demo")
+"""Where the demo keeps everything: a policy that learned the easiest rooms is nobody's own."""
+
+FILE = "demo.toml"
+
+NEXT = {
+    "what memory holds:": "skills list",
+    "what the weights learned:": "adapters list",
+    "that none was held out:": "learn --check",
+    "judge it again:": "learn --replay 1",
+}
+"""Where to look next."""
+
+SETTINGS = """\
+# One round of learning in some minutes on two cores. Change it, and go on with:
+# apprentice learn --home HOME --config HOME/demo.toml
+
+[environment.settings]              # one sort of chore, few places to look
+kinds = ["pick_and_place_simple"]
+max_receptacles = 6
+
+[distill]
+demonstrations = 16
+passes = 8                          # over them, each time with other detours
+length = 1024
+
+[learn]
+tasks = 6
+attempts = 6
+steps = 20
+exam = 44
+pairs = 0                           # memories stay candidates
+probes = 0
+
+[gate]
+anchors = 4
+tolerated = 1
+block = 8
+tries = 0
+
+[critic]
+use = "evidence"                    # rules, no model
+"""
 
 
-def demo(config: Config, episodes: int, *, as_json: bool) -> None:
-    """Let the configured policy and a random one play the same games, and compare them."""
-    world = config.environment
-    if world.games is None and not world.settings:
-        world = world.model_copy(update={"settings": dict(SMALL_ROOMS)})
-    config = config.model_copy(update={"environment": world})
-    summaries = list(_played(config, episodes))
+def written_settings(home: Path) -> Path:
+    """Return the file of the demo's settings, written where it is missing."""
+    home.mkdir(parents=True, exist_ok=True)
+    file = home / FILE
+    if not file.exists():
+        file.write_text(SETTINGS.replace("HOME", str(home)), encoding="utf-8")
+    return file
+
+
+def demo(config: Config, *, as_json: bool) -> None:
+    """Let the model play, learn for one round, and play again; say what came of it."""
+    _watched(config, "before: who acts now plays one game")
+    with run_lock(config, LOCK), open_rounds(config) as rounds:
+        round = rounds.unfinished() or begin_round(config, rounds)
+        record = carry_on(config, round, rounds, quiet=as_json)
+    promoted = record.promote is not None and record.promote.outcome is Outcome.PROMOTE
+    if promoted:
+        _watched(config, "after: the promoted policy plays one game")
     if as_json:
-        say_json([summary.to_json() for summary in summaries])
-        return
-    console = out()
-    console.print(comparison(summaries))
-    console.print("every episode is kept; look at them: apprentice episodes list")
+        say_json(plain(round, record))
+    else:
+        _conclude(config.home, record, promoted=promoted)
 
 
-def _played(config: Config, episodes: int) -> Iterator[Summary]:
-    for use in (config.policy.use, "random"):
-        actor = config.policy.model_copy(update={"use": use})
-        chosen = settled(config.model_copy(update={"policy": actor}))
-        aside().print(Text(f"{use} plays {episodes} games of {config.environment.name}"))
-        run = new_run(chosen, Split.TRAIN, episodes)
-        watched_by = Narrator if use == config.policy.use else _unseen
-        with make_rig(chosen) as rig:
-            yield practise(chosen, run, rig, fresh=True, watched_by=watched_by)
+def _watched(config: Config, words: str) -> None:
+    """Play one game, told step by step."""
+    aside().print(Text(words, style="bold"))
+    config = settled(config)
+    run = new_run(config, Split.TRAIN, 1)
+    with make_rig(config) as rig:
+        practise(config, run, rig, fresh=True, watched_by=Narrator)
 
 
 class Narrator:
-    """Tells the first episode step by step, above the progress of all."""
+    """Tells an episode step by step."""
 
     def __init__(self, shown: Bar | Lines) -> None:
-        self._shown, self._followed, self._steps = shown, "", 0
+        self._shown, self._steps = shown, 0
 
     def step(self, attempt: Attempt, step: Step) -> None:
-        self._followed = self._followed or attempt.id
-        if attempt.id == self._followed:
-            self._steps += 1
-            tell(self._shown.console, self._steps, step)
+        self._steps += 1
+        tell(self._shown.console, self._steps, step)
         self._shown.step(attempt, step)
 
     def episode(self, episode: Episode) -> None:
-        if episode.id == self._followed:
-            self._shown.console.print(Text(inert(f"    {episode.closing}")))
-            self._shown.console.print(ending(episode.ending))
+        self._shown.console.print(Text(inert(f"    {episode.closing}")))
+        self._shown.console.print(ending(episode.ending))
         self._shown.episode(episode)
 
 
-def _unseen(shown: Bar | Lines) -> Bar | Lines:
-    return shown
+def _conclude(home: Path, record: Record, *, promoted: bool) -> None:
+    """Print before and after, and where to look next."""
+    console = out()
+    console.print()
+    if record.examine is not None:
+        gated = record.examine.gated
+        console.print(table_of(gated.compared))
+        console.print(Text(difference(gated.compared)))
+        console.print(Text(sentence(gated.verdict)))
+    learned = record.absorb.items if record.absorb is not None else {}
+    counts = ", ".join(f"{len(ids)} {sort}s" for sort, ids in learned.items()) or "nothing"
+    console.print(f"memory learned {counts}, as candidates")
+    console.print("the candidate acts from now on" if promoted else "it was not promoted")
+    for what, command in NEXT.items():
+        console.print(Text(f"{what:<27}apprentice {command} --home {home}"))

@@ -20,8 +20,20 @@ LOCK = "learn"
 KEY_BYTES = 4
 
 
+EXIT_INTERRUPTED = 130
+
+
 class UnfinishedError(UserError, LookupError):
     """A round whose record is not whole."""
+
+
+class InterruptedRoundError(UserError, RuntimeError):
+    """A round that somebody stopped; what is finished is kept."""
+
+    code = EXIT_INTERRUPTED
+
+    def __init__(self, round: Round) -> None:
+        super().__init__(f"interrupted in round {round.id}; go on with: apprentice learn")
 
 
 def learn(config: Config, rounds: int, *, as_json: bool) -> None:
@@ -30,9 +42,9 @@ def learn(config: Config, rounds: int, *, as_json: bool) -> None:
     records: list[tuple[Round, Record]] = []
     with run_lock(config, LOCK), open_rounds(config) as kept:
         for _ in range(rounds):
-            round = kept.unfinished() or new_round(config, kept)
+            round = kept.unfinished() or begin_round(config, kept)
             aside().print(Text(f"round {round.id}"))
-            records.append((round, _carried_out(config, round, kept, quiet=as_json)))
+            records.append((round, carry_on(config, round, kept, quiet=as_json)))
     if as_json:
         say_json([plain(round, record) for round, record in records])
     else:
@@ -79,7 +91,7 @@ def open_rounds(config: Config) -> Rounds:
     return Rounds.open(make_home(config) / STORE)
 
 
-def new_round(config: Config, kept: Rounds) -> Round:
+def begin_round(config: Config, kept: Rounds) -> Round:
     """Return the next round, begun. The same home and settings give it the same name."""
     settings, number = frozen_settings(config), kept.next_number()
     digest = blake2b(settings.encode(), digest_size=KEY_BYTES).hexdigest()
@@ -92,6 +104,26 @@ def new_round(config: Config, kept: Rounds) -> Round:
     )
     kept.begin(round)
     return round
+
+
+def carry_on(config: Config, round: Round, kept: Rounds, *, quiet: bool) -> Record:
+    """Carry out what is left of a round, telling what each stage comes to.
+
+    Raises:
+        InterruptedRoundError: somebody pressed Ctrl-C.
+        UserError: someone can mend it; the round goes on from there.
+    """
+    from apprentice.loop.round import run_round  # LangGraph: a second, which a replay need not pay
+
+    own = thaw(round.settings, config)
+    site = Site(config=own, round=round, rounds=kept)
+    for report in record_of(kept.reports(round.id)).finished.values():
+        _say(report, quiet=quiet)  # of before it was killed
+    checkpoints = make_home(config) / f"{round.id}.sqlite"
+    try:
+        return run_round(site, checkpoints, lambda report: _say(report, quiet=quiet))
+    except KeyboardInterrupt:
+        raise InterruptedRoundError(round) from None
 
 
 def judged_again(record: Record) -> bool:
@@ -120,17 +152,6 @@ def plain(round: Round, record: Record) -> dict[str, object]:
     """Return a record as JSON-like values."""
     told = {stage: json.loads(to_json(each)) for stage, each in record.finished.items()}
     return {"round": round.id, "seed": round.seed, **told}
-
-
-def _carried_out(config: Config, round: Round, kept: Rounds, *, quiet: bool) -> Record:
-    from apprentice.loop.round import run_round  # LangGraph: a second, which a replay need not pay
-
-    own = thaw(round.settings, config)
-    site = Site(config=own, round=round, rounds=kept)
-    for report in record_of(kept.reports(round.id)).finished.values():
-        _say(report, quiet=quiet)  # of before it was killed
-    checkpoints = make_home(config) / f"{round.id}.sqlite"
-    return run_round(site, checkpoints, lambda report: _say(report, quiet=quiet))
 
 
 def _say(report: StageReport, *, quiet: bool) -> None:
