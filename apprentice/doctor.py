@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
-from pathlib import Path
 
 from apprentice.acting import LOCAL, Named, find_acting
-from apprentice.build import make_endpoint, make_environment, make_store
+from apprentice.agreement import compare
+from apprentice.build import make_bank, make_endpoint, make_environment, make_store
 from apprentice.config import Config
+from apprentice.processor import features, multiplies_bfloat16
 from environments.episode import Split
 from environments.errors import UserError
 from environments.sandbox.bubblewrap import SandboxError
 from environments.sandbox.sandbox import try_out
+from memory.items import Standing
 
 ROOM_NEEDED_GB = 2.0
 """The default model made ready takes 0.3 GB and a store of 10^5 episodes about 0.5 GB."""
@@ -49,20 +51,10 @@ def examine(config: Config) -> Iterator[Finding]:
 
 
 def _processor(_config: Config) -> Finding:
-    flags = _processor_flags()
-    if not flags or {"avx512_bf16", "amx_bf16"} & flags:
+    if not features() or multiplies_bfloat16():
         return Finding("processor", State.GOOD, "bfloat16 in hardware: the fast path of the model")
     words = "no bfloat16 in hardware: the local model uses float32 and is several times slower"
     return Finding("processor", State.NOTE, words)
-
-
-def _processor_flags() -> set[str]:
-    """Return the processor's features, empty where the system does not list them."""
-    listing = Path("/proc/cpuinfo")
-    if not listing.exists():
-        return set()
-    lines = listing.read_text().splitlines()
-    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
 
 
 def _libraries(_config: Config) -> Finding:
@@ -120,8 +112,13 @@ def _endpoint(config: Config) -> Finding:
     return Finding("endpoint", State.NOTE, words)
 
 
-def _index(_config: Config) -> Finding:
-    return Finding("index", State.GOOD, f"Chroma {version('chromadb')} is here for the vectors")
+def _index(config: Config) -> Finding:
+    with make_bank(config) as bank:
+        if not bank.count(standing=Standing.ACTIVE):
+            words = f"nothing to find yet; Chroma {version('chromadb')} is here for the vectors"
+            return Finding("index", State.GOOD, words)
+    found = compare(config)
+    return Finding("index", State.GOOD if found.found.good else State.BAD, found.words())
 
 
 def _sandbox(_config: Config) -> Finding:

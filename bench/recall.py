@@ -19,6 +19,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from apprentice.processor import multiplies_bfloat16
 from bench.figures import Figure, flags, report
 from environments.anchor import Anchor
 from environments.episode import Completion, Ending, Episode, Split, Step, Task
@@ -119,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measured(folder: Path, size: Size) -> dict[str, Figure]:
-    embedder = Embedder(dtype="bfloat16" if "avx512_bf16" in processor_flags() else "float32")
+    embedder = Embedder(dtype="bfloat16" if multiplies_bfloat16() else "float32")
     embedder.query("load the model")
     rng = Random(0)
     which = Which(model=embedder.name, environment=WORLD)
@@ -147,11 +148,6 @@ def measured(folder: Path, size: Size) -> dict[str, Figure]:
                 "mem0_recall_p50_ms": None,
                 "langmem_recall_p50_ms": None,
             }
-
-
-def processor_flags() -> set[str]:
-    listing = Path("/proc/cpuinfo")
-    return set(listing.read_text().split()) if listing.exists() else set()
 
 
 def ingest(bank: Bank, embedder: Embedder, index: Index, size: Size) -> float:

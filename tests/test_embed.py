@@ -3,11 +3,13 @@
 import socket
 from importlib.resources import files
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
 
 from bank_builders import a_lesson
+from bench.recall import a_lesson as made_up
 from environments.errors import UserError
 from memory.bank import Bank
 from memory.embed import DEFAULT, Embedder, EmbeddingModelError, embed_missing
@@ -87,3 +89,35 @@ def test_items_without_a_vector_get_one_and_no_item_gets_two(bank, embedder):
     keys, unit_ND = bank.vectors(embedder.name)
     assert keys == [(lesson.id, 1) for lesson in lessons]
     assert unit_ND[1] @ embedder.items([text_of(lessons[1])])[0] == pytest.approx(1.0, abs=1e-5)
+
+
+def test_a_text_that_was_embedded_is_not_embedded_again():
+    class Counting(Embedder):
+        asked = 0
+
+        def _ready(self):
+            self.asked += 1
+            return super()._ready()
+
+    embedder = Counting()
+    first_ND = embedder.items(["a mug", "a pan", "a mug"])
+    assert np.array_equal(first_ND[0], first_ND[2])
+    again_ND = embedder.items(["a pan"])
+    assert np.array_equal(again_ND[0], first_ND[1])
+    one_D, other_D = embedder.query("a mug"), embedder.query("a mug")
+    assert np.array_equal(one_D, other_D)
+    assert embedder.asked == 2
+
+
+def test_bfloat16_finds_nearly_what_float32_finds():
+    rng = Random(3)
+    texts = [text_of(made_up(rng)) for _ in range(300)]
+    asked = [text_of(made_up(rng)) for _ in range(20)]
+    found = []
+    for dtype in ("float32", "bfloat16"):
+        embedder = Embedder(dtype=dtype)
+        items_ND = embedder.items(texts)
+        queries_QD = np.stack([embedder.query(text) for text in asked])
+        found.append(np.argsort(-(queries_QD @ items_ND.T), axis=1)[:, :10])
+    shared = [len(set(one) & set(other)) for one, other in zip(*found, strict=True)]
+    assert np.mean(shared) / 10 > 0.9

@@ -13,14 +13,13 @@ from agent.critic import Critic
 from agent.evidence_critic import NAME as EVIDENCE
 from agent.evidence_critic import EvidenceCritic
 from agent.policy import Policy
-from apprentice.build import make_bank, make_environment, make_judge, make_store, now
+from apprentice.build import make_bank, make_embedder, make_environment, make_judge, make_store, now
 from apprentice.config import Config, thaw
 from apprentice.proving import PROOF
 from apprentice.terminal import inert, out, say_json
 from environments.episode import Episode, Split
 from memory.alike import alike
 from memory.bank import Bank
-from memory.embed import Embedder
 from memory.items import Item, Standing
 
 
@@ -57,7 +56,7 @@ async def learn_from(config: Config, episodes: Sequence[Episode], bank: Bank) ->
     judge = None if config.critic.use == EVIDENCE else make_judge(config)
     by = Absorber(
         bank=bank,
-        alike=partial(alike, bank=bank, embedder=Embedder(config.memory.embedder)),
+        alike=partial(alike, bank=bank, embedder=make_embedder(config)),
         clock=now,
         environment=make_environment(config),
         critic=_critic(config, judge),
