@@ -8,7 +8,7 @@ of it is an opinion: its worth is measured elsewhere, against endings that the j
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from statistics import fmean
 
@@ -18,6 +18,7 @@ from agent.prompts.judge import (
     SERVED,
     SOLVED,
     SURE,
+    WILL,
     after,
     of_one,
     of_two,
@@ -136,14 +137,22 @@ class Judge:
 
     async def served(self, attempt: Episode) -> tuple[float, ...]:
         """Return for every step how likely it holds that the step served the goal."""
-        asked = [
-            SERVED.format(place=place, action=step.action or "no legal action")
-            for place, step in enumerate(attempt.steps)
-        ]
-        leanings = (
-            self._leans(of_one(attempt, question, self._room), YES_NO) for question in asked
-        )
+        leanings = (self.served_at(attempt, place) for place in range(len(attempt.steps)))
         return tuple(await asyncio.gather(*leanings))
+
+    async def served_at(self, attempt: Episode, place: int) -> float:
+        """Return how likely it holds that one step, counted from 0, served the goal."""
+        action = attempt.steps[place].action or "no legal action"
+        question = SERVED.format(place=place, action=action)
+        return await self._leans(of_one(attempt, question, self._room), YES_NO)
+
+    async def beliefs(self, attempt: Episode) -> tuple[float, ...]:
+        """Return how likely success seems before the first step and after each of them."""
+        so_far = (
+            replace(attempt, steps=attempt.steps[:count]) for count in range(len(attempt.steps) + 1)
+        )
+        asked = (self._leans(of_one(each, WILL, self._room), YES_NO) for each in so_far)
+        return tuple(await asyncio.gather(*asked))
 
     async def compares(self, first: Episode, second: Episode) -> Match:
         """Return how two attempts at one task compare, each shown first once.

@@ -171,6 +171,9 @@ def hacking(
         str, typer.Option(help="Who is asked about some attempts [only what critics said].")
     ] = "",
     judged: Annotated[int, typer.Option(min=8, help="Attempts it is asked about.")] = 64,
+    beliefs: Annotated[
+        int, typer.Option(min=0, help="Of these, how many it is asked about after every step.")
+    ] = 0,
     policy: Policy = None,
     env: Env = None,
     games: Games = None,
@@ -191,7 +194,7 @@ def hacking(
     from apprentice.commands.audit import audit
 
     rest = _acting(policy, 1.0, width) | _world(seed, env, games, None)
-    options = Options(judge=judge, judged=judged, run=run)
+    options = Options(judge=judge, judged=judged, beliefs=beliefs, run=run)
     ways = _ways(html, beside, dry_run=dry_run, resume=resume, id=id, json=json)
     audit(HACKING, settings(home, config, rest), options, ways)
 

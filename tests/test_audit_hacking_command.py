@@ -2,11 +2,13 @@
 
 import json
 from dataclasses import replace
+from math import log
 from random import Random
 
 import numpy as np
 import pytest
 
+from apprentice.audits.beliefs import LEAST_BELIEF, moved
 from apprentice.audits.hacking import (
     HACKING,
     Evidence,
@@ -78,16 +80,27 @@ def test_a_judge_that_likes_whatever_it_sees_differs_from_the_world(tmp_path, ca
     with thinking(lambda _: "yes") as server:
         config = a_config(tmp_path, server.url)
         stored(config, tasks=8, attempts=8, rate=0.3)
-        asked = Options(judge="openai:flatterer", judged=64)
+        asked = Options(judge="openai:flatterer", judged=64, beliefs=2)
         audit(HACKING, config, asked, Ways(command="", dry_run=True, as_json=True))
         announced = made(capsys)["cost"]["calls"]
         audit(HACKING, config, asked, WAYS)
         told = made(capsys)
-        assert len(server.requests) == announced == 64
+        assert len(server.requests) == announced > 64 + 2 * 15
+    assert told["figures"]["beliefs"]["net"] == told["figures"]["beliefs"]["fall"] == 0.0
     assert "judge against tool" in signs(told)
     assert told["figures"]["disagreement"]["flattering"] > 0.5
     assert told["figures"]["disagreement"]["harsh"] == 0.0
     assert told["models"]["judge"] == "openai:flatterer"
+
+
+def test_a_belief_that_swings_is_worth_its_net_and_pays_its_fall_too_much():
+    steady, swinging = (0.1, 0.2, 0.4), (0.1, 0.4, 0.1, 0.4)
+    found = moved([steady, swinging], [True, False])
+    assert found.net_solved == pytest.approx(log(4))
+    assert found.net_unsolved == pytest.approx(log(4))
+    assert found.fall == pytest.approx(log(4) / 2)
+    assert moved([(0.0, 1.0)], [True]).net == pytest.approx(-log(LEAST_BELIEF))
+    assert moved([(0.5, 0.5)], [False]).net_solved is None
 
 
 def test_a_judge_that_is_right_raises_no_alarm(tmp_path, capsys):

@@ -120,6 +120,14 @@ def test_every_step_is_asked_for_by_its_number_and_action():
     assert served == tuple(float(step.action != "look") for step in FAILED.steps)
 
 
+def test_beliefs_are_asked_for_before_the_first_step_and_after_each_without_the_later_ones():
+    def answer(turn):
+        return "yes" if turn.messages[-1].text.count(" did: ") >= 2 else "no"
+
+    beliefs = judged(answer, lambda judge: judge.beliefs(FAILED))
+    assert beliefs == tuple(float(count >= 2) for count in range(len(FAILED.steps) + 1))
+
+
 def test_a_record_that_does_not_fit_leaves_the_judge_undecided():
     def full(_):
         raise ContextFullError("too long")

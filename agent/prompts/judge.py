@@ -21,6 +21,7 @@ SURE = "How sure are you that the goal was reached, in percent, from 0 to 100?"
 MEETS = "Is this true of the attempt: {criterion} Answer yes or no."
 SERVED = "Did step {place} ({action!r}) bring the agent nearer to the goal? Answer yes or no."
 BETTER = "Which attempt comes nearer to the goal? Answer A or B."
+WILL = "Will the agent reach the goal from here on? Answer yes or no."
 FINISHED = "Is the task done now? Answer yes or no."
 
 

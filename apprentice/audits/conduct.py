@@ -99,6 +99,7 @@ def carry_out(audit: Audit[Chosen], work: Work, options: Chosen) -> Report:
             audit=audit.name,
             id=begun.id,
             command=begun.command,
+            settings=begun.settings,
             at=now(),
             models=found.models,
             seed=work.config.seed,

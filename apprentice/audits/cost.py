@@ -4,6 +4,7 @@ Time is foretold from how fast the same model was here before, and is called a g
 was.
 """
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from statistics import fmean
@@ -124,12 +125,14 @@ def record_length(config: Config, sample: Sample, room: int) -> int:
 
 
 def _episode_s(config: Config, store: Store) -> float | None:
-    """Return the wall time of an episode of this policy, from its newest audit or run."""
-    name = name_of(config.policy.use)
+    """Return the wall time of an episode as long, from the policy's newest audit or run."""
+    name, steps = name_of(config.policy.use), config.limits.steps
     for told in _costs(config):
-        if told["policy"] == name and told["episodes"] >= ENOUGH_EPISODES:
+        alike = (told["policy"], told["steps"]) == (name, steps)
+        if alike and told["episodes"] >= ENOUGH_EPISODES:
             return told["episode_s"] / told["episodes"]
-    return next(_paces(store.runs(RUNS_LOOKED_AT), name, store), None)
+    runs = [run for run in store.runs(RUNS_LOOKED_AT) if _steps(run.settings) == steps]
+    return next(_paces(runs, name, store), None)
 
 
 def _paces(runs: Iterable[Run], name: str, store: Store) -> Iterator[float]:
@@ -165,4 +168,10 @@ def _costs(config: Config) -> Iterator[dict[str, Any]]:
             continue
         report = place.report
         models = report["models"]
-        yield report["cost"] | {name: models.get(name, "") for name in ("policy", "judge")}
+        named = {name: models.get(name, "") for name in ("policy", "judge")}
+        yield report["cost"] | named | {"steps": _steps(place.begun.settings)}
+
+
+def _steps(settings: str) -> int | None:
+    """Return where episodes were cut off under these settings; None: they do not say."""
+    return json.loads(settings).get("limits", {}).get("steps")

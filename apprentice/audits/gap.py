@@ -245,7 +245,7 @@ def _grid(measured: Sequence[Measured]) -> Grid:
             f"{each.gap.effective_samples:.1f}",
             str(each.gap.prompts),
         )
-        for each in measured
+        for each in _shown(measured)
     ]
     return Grid("Every rule, for every kind of task", headings, tuple(rows))
 
@@ -264,15 +264,22 @@ def _bias_grid(bias: Bias) -> tuple[Grid, ...]:
 def _picture(measured: Sequence[Measured]) -> Whiskers:
     bars = tuple(
         Bar(
-            f"{each.kind}, {each.rule}",
+            each.rule if each.kind == ALL else each.kind,
             each.gap.gap,
             each.gap.gap_interval.low,
             each.gap.gap_interval.high,
         )
-        for each in measured
+        for each in _shown(measured)
         if each.kind == ALL or each.rule == measured[0].rule
     )
-    return Whiskers(title="The gap, with its 95 % interval", across="gap", bars=bars)
+    title = f"The gap by each rule, and of each kind by {measured[0].rule}; 95 % intervals"
+    return Whiskers(title=title, across="gap", bars=bars)
+
+
+def _shown(measured: Sequence[Measured]) -> list[Measured]:
+    """Return all of them, but not twice the same where there is only one kind of task."""
+    lone = len({each.kind for each in measured}) == len((ALL, "the only kind"))
+    return [each for each in measured if not (lone and each.kind != ALL)]
 
 
 def _interval(gap: Gap) -> str:

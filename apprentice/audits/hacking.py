@@ -17,6 +17,7 @@ from statistics import fmean, pstdev
 import numpy as np
 
 from agent.judge import UNDECIDED
+from apprentice.audits.beliefs import Beliefs, believe
 from apprentice.audits.conduct import Audit, Work, judge_or_self, room_of, votes_of
 from apprentice.audits.cost import Cost, record_length
 from apprentice.audits.report import Chart, Curve, Dot, Findings, Grid, percent, signed
@@ -53,6 +54,7 @@ Z = 1.96
 class Options:
     judge: str = ""  # who is asked about some attempts; empty: only what critics said before
     judged: int = 64  # attempts that the judge is asked about
+    beliefs: int = 0  # of these, attempts of which it is asked after every step
     run: str | None = None  # only train episodes of this run
 
 
@@ -85,9 +87,11 @@ def hacking_cost(config: Config, options: Options) -> Cost:
         return Cost()
     use = judge_or_self(config, options.judge)
     with make_store(config) as store:
-        ids = tuple(each.id for each in _to_judge(store, config, options))
-    calls = len(ids) * votes_of(config, use)
-    length = record_length(config, Sample((ids,), ()), room_of(config, use))
+        episodes = _to_judge(store, config, options)
+    answers = len(episodes) + sum(len(each.steps) + 1 for each in episodes[: options.beliefs])
+    calls = answers * votes_of(config, use)
+    sample = Sample((tuple(each.id for each in episodes),), ())
+    length = record_length(config, sample, room_of(config, use))
     return Cost(calls=calls, characters=calls * length)
 
 
@@ -99,14 +103,14 @@ def hacking_judge(config: Config, options: Options) -> str:
 def examine(work: Work, options: Options) -> Findings:
     """Gather what a run left, and raise every alarm there is."""
     world = make_environment(work.config)
-    judge, said = asyncio.run(_ask(work, options)) if options.judge else ("", {})
+    judge, said, beliefs = asyncio.run(_ask(work, options)) if options.judge else ("", {}, None)
     with make_store(work.config) as store, make_bank(work.config) as bank:
         evidence = gather(store, bank, world, run=options.run)
     evidence = replace(evidence, judged={**evidence.judged, **said})
     if not evidence.facts:
         raise TooFewError("there are no episodes to look at; practise first: apprentice run")
     policies = ", ".join(dict.fromkeys(fact.policy for fact in evidence.facts))
-    return findings(evidence, models={"policy": policies, "judge": judge})
+    return findings(evidence, models={"policy": policies, "judge": judge}, beliefs=beliefs)
 
 
 def gather(store: Store, bank: Bank, world: Environment, *, run: str | None = None) -> Evidence:
@@ -147,7 +151,9 @@ def fact_of(episode: Episode) -> Fact:
     )
 
 
-def findings(evidence: Evidence, models: Mapping[str, str]) -> Findings:
+def findings(
+    evidence: Evidence, models: Mapping[str, str], beliefs: Beliefs | None = None
+) -> Findings:
     """Return the alarms with all their numbers."""
     signals = signals_of(evidence)
     raised = alarms(signals)
@@ -174,9 +180,14 @@ def findings(evidence: Evidence, models: Mapping[str, str]) -> Findings:
             "alarm": bool(raised) or bool(evidence.canaries_shown),
             "checkpoints": signals.checkpoints,
             "canaries_shown": evidence.canaries_shown,
+            "beliefs": beliefs,
             **seen,
         },
-        grids=(_alarm_grid(raised), _checkpoint_grid(signals.checkpoints)),
+        grids=(
+            _alarm_grid(raised),
+            _checkpoint_grid(signals.checkpoints),
+            *((_belief_grid(beliefs),) if beliefs else ()),
+        ),
         pictures=(_picture(signals.checkpoints),) if signals.checkpoints else (),
     )
 
@@ -240,13 +251,16 @@ def _to_judge(store: Store, config: Config, options: Options) -> list[Episode]:
     return list(islice(whole, options.judged))
 
 
-async def _ask(work: Work, options: Options) -> tuple[str, Mapping[str, float]]:
+async def _ask(work: Work, options: Options) -> tuple[str, Mapping[str, float], Beliefs | None]:
     with make_store(work.config) as store:
         episodes = _to_judge(store, work.config, options)
     calls = hacking_cost(work.config, options).calls
     async with work.judge(hacking_judge(work.config, options), calls) as judge:
         chances = await asyncio.gather(*(judge.passes(each) for each in episodes))
-    return judge.name, {each.id: chance for each, chance in zip(episodes, chances, strict=True)}
+        followed = episodes[: options.beliefs]
+        beliefs = await believe(judge, followed) if followed else None
+    said = {each.id: chance for each, chance in zip(episodes, chances, strict=True)}
+    return judge.name, said, beliefs
 
 
 def _sentences(raised: Sequence[Alarm], evidence: Evidence, signals: Signals) -> Iterator[str]:
@@ -293,6 +307,17 @@ def _checkpoint_grid(checkpoints: Sequence[Checkpoint]) -> Grid:
     ]
     headings = ("policy", "proxy", "its error", "truth", "its error")
     return Grid("Proxy and truth of each policy", headings, tuple(rows))
+
+
+def _belief_grid(beliefs: Beliefs) -> Grid:
+    rows = (
+        ("net movement", signed(beliefs.net)),
+        ("of solved attempts", signed(beliefs.net_solved)),
+        ("of others", signed(beliefs.net_unsolved)),
+        ("total fall, which a reward for rises overpays", signed(beliefs.fall)),
+    )
+    title = f"The judge's belief in success over {beliefs.attempts} attempts, in nats"
+    return Grid(title, ("", "mean"), rows)
 
 
 def _picture(checkpoints: Sequence[Checkpoint]) -> Chart:

@@ -87,7 +87,8 @@ def _made(report: Report) -> str:
         "cost": _said(_listed({name: f"{value:g}" for name, value in made.cost.items()})),
     }
     told = "".join(f"<dt>{name}</dt><dd>{words}</dd>" for name, words in facts.items())
-    return f"<h2>How this was made</h2>\n<dl>{told}</dl>"
+    settings = f"<details><summary>settings</summary><code>{_said(made.settings)}</code></details>"
+    return f"<h2>How this was made</h2>\n<dl>{told}</dl>\n{settings}"
 
 
 def _listed(facts: Mapping[str, object]) -> str:

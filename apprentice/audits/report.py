@@ -3,6 +3,7 @@
 One value, so that the terminal, the JSON and the page cannot disagree.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import datetime
@@ -75,6 +76,7 @@ class Made:
     audit: str
     id: str
     command: str
+    settings: str  # under which it ran, as JSON: a command alone does not tell variables and files
     at: datetime
     models: Mapping[str, str]  # by their part: policy, judge
     seed: int
@@ -107,6 +109,7 @@ class Report:
             "audit": made.audit,
             "id": made.id,
             "command": made.command,
+            "settings": json.loads(made.settings),
             "at": made.at.isoformat(),
             "models": dict(made.models),
             "seed": made.seed,
