@@ -27,6 +27,7 @@ class Limits:
     steps: int = 30
     tokens: int | None = None  # prompt and completion tokens of all turns; None: any number
     seconds: float | None = None  # of wall time, pauses between sittings not counted; None: any
+    repeat: bool | None = None  # an action where it was taken before; None: as the world has it
 
     def __post_init__(self) -> None:
         if self.steps < 1:

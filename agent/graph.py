@@ -25,6 +25,7 @@ from environments.episode import Ending, Step
 from environments.errors import ContextFullError
 from environments.seed import derive
 from environments.transcript import NOT_AN_ACTION, Turn, transcript
+from environments.untried import repeats_lead_nowhere, untried
 from environments.wire import step_from_plain, step_to_plain
 
 NODES_PER_STEP = 2
@@ -43,6 +44,12 @@ class Conditions:
     limits: Limits
     clock: Callable[[], datetime]
     on_step: Callable[[Attempt, Step], None] | None = None  # told of each step as it is taken
+
+    @property
+    def repeats(self) -> bool:
+        """Return whether an action may be taken again where everything looks as it did before."""
+        said = self.limits.repeat
+        return not repeats_lead_nowhere(self.environment) if said is None else said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +125,14 @@ async def think(state: State, runtime: Runtime[Sitting]) -> dict[str, Any]:
     steps = sitting.steps
     now = sitting.play.observation
     seen = read(steps, now)
+    admissible = now.admissible
+    if not sitting.conditions.repeats:
+        admissible = untried(seen, admissible, steps)
     turn = Turn(
         messages=transcript(
             sitting.conditions.environment.instructions, state["briefing"], steps, seen
         ),
-        admissible=now.admissible,
+        admissible=admissible,
         seed=derive(sitting.attempt.seed, len(steps)),
         episode=sitting.attempt.id,
     )
@@ -130,7 +140,7 @@ async def think(state: State, runtime: Runtime[Sitting]) -> dict[str, Any]:
         completion = await sitting.conditions.policy.complete(turn)
     except ContextFullError:
         return {"seconds": sitting.seconds, "ending": Ending.TRUNCATED.value}
-    thought = Step(observation=seen, admissible=now.admissible, completion=completion, action=None)
+    thought = Step(observation=seen, admissible=admissible, completion=completion, action=None)
     return {"thought": step_to_plain(thought)}
 
 

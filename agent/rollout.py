@@ -27,6 +27,7 @@ from agent.graph import (
 from environments.environment import Play
 from environments.episode import Ending, Episode, Step
 from environments.errors import UserError
+from environments.untried import untried
 
 DURABILITY = "async"
 """A step is saved while the next one is thought: a kill costs the one or two nodes under way."""
@@ -92,7 +93,8 @@ def replay(play: Play, steps: Sequence[Step]) -> None:
     for place, step in enumerate(steps):
         now = play.observation
         seen = read(steps[:place], now)
-        if (seen, now.admissible) != (step.observation, step.admissible):
+        offered = now.admissible, untried(seen, now.admissible, steps[:place])
+        if seen != step.observation or step.admissible not in offered:
             raise ReplayError(
                 f"cannot resume: after {place} steps the environment showed {step.observation!r} "
                 f"when the episode was recorded and shows {seen!r} now"

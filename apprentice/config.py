@@ -7,7 +7,7 @@ path that was not passed as an argument.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -19,6 +19,7 @@ from pydantic import (
     PositiveInt,
     SecretStr,
     ValidationError,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -79,6 +80,7 @@ class Budget(Section):
     steps: PositiveInt = 30
     tokens: PositiveInt | None = None  # prompt and completion; None: no bound
     seconds: PositiveFloat | None = None  # None: no bound
+    repeat: bool | None = None  # an action where it was taken before; None: as the world has it
 
 
 class Memory(Section):
@@ -163,6 +165,12 @@ class Learn(Section):
     exam: PositiveInt | None = None  # dev tasks; None: all
     probes: int = Field(default=24, ge=0)  # tasks that show which memories the weights hold now
     idle: float = Field(default=0.1, ge=0, lt=1)  # an uplift surely below is none
+
+    @model_validator(mode="after")
+    def _at_most_all(self) -> Self:
+        if self.failing + self.middling > 1:
+            raise ValueError("failing and middling are shares, and more than all together")
+        return self
 
 
 def _cache() -> Path:

@@ -12,18 +12,16 @@ from pathlib import Path
 import torch
 
 from bench.figures import Figure, flags, report
+from bench.learning import KIND, RECEPTACLES, SMALL
 from bench.schooling import Course, Pupil, cold_start, enrolled, played, practise
 from distill.presets import PRESETS
 from distill.student import Trained
 from environments.episode import Split, Task
 from environments.household.household import Household
 
-KIND = "pick_and_place_simple"
-RECEPTACLES = 6
 ROOMS = 40  # examined
 UNTRAINED = 24  # of these also before anything was learned
 
-FULL = Course(demonstrations=16, passes=8, rounds=1)
 QUICK = Course(demonstrations=4, passes=1)
 """Shows that all parts fit together; nothing is learned in so short a time."""
 
@@ -51,7 +49,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     given = {each.name: getattr(options, each.name, None) for each in fields(Course)}
     course = replace(
-        QUICK if options.quick else FULL, **{k: v for k, v in given.items() if v is not None}
+        QUICK if options.quick else SMALL, **{k: v for k, v in given.items() if v is not None}
     )
     rooms = [
         min(n, MOST_IN_QUICK) if options.quick else n for n in (options.rooms, options.untrained)

@@ -22,11 +22,13 @@ from bench.schooling import (
     Pupil,
     cold_start,
     enrolled,
+    keep,
     played,
     practise,
     random_walks,
     silence,
 )
+from distill.excursions import Detours
 from distill.student import Trained
 from environments.environment import Environment
 from environments.episode import Episode, Split, Task
@@ -38,9 +40,27 @@ PRACTICED = ("reward", "critique", "reward+critique")
 ROWS = (RANDOM, ZERO, COLD, *PRACTICED)
 MEMORY = "+memory"
 
-ALFWORLD = Course(demonstrations=240, passes=5, rounds=2, tasks=24, attempts=4, practice_steps=30)
-SMALL = Course(demonstrations=16, passes=8, rounds=1, length=1024)
-QUICK = Course(demonstrations=4, passes=1, rounds=1, tasks=2, attempts=2, length=1024)
+ALFWORLD = Course(
+    demonstrations=240,
+    passes=8,
+    per_step=2,
+    rounds=3,
+    tasks=16,
+    attempts=4,
+    practice_rate=2e-5,
+    practice_steps=30,
+    detours=Detours(chance=0.4, blunder=0.02),
+)
+SMALL = Course(
+    demonstrations=16,
+    passes=10,
+    per_step=2,
+    rounds=2,
+    attempts=6,
+    practice_rate=2e-5,
+    detours=Detours(chance=0.6, blunder=0.0),
+)
+QUICK = replace(SMALL, demonstrations=4, passes=1, rounds=1, tasks=2, attempts=2)
 
 KIND, RECEPTACLES = "pick_and_place_simple", 6  # of the generated rooms
 QUICK_TASKS = 4
@@ -68,10 +88,13 @@ class School:
     exams: Mapping[str, tuple[Environment, Sequence[Task]]]
     course: Course
     cache: Path
+    home: Path | None  # where adapters are kept; None: they are not
     began: float = field(default_factory=perf_counter)
     results: list[Result] = field(default_factory=list[Result])
 
     def examine(self, pupil: Pupil, row: str, briefing: Briefing = silence) -> None:
+        if self.home is not None and row not in (RANDOM, ZERO):
+            keep(pupil, self.home, f"{row.replace('+', '-and-')}-{pupil.seed}", row)
         for split, (world, tasks) in self.exams.items():
             home, pupil.world = pupil.world, world
             player = random_walks if row == RANDOM else played
@@ -108,7 +131,7 @@ def main() -> None:
         exams["test"] = (other, held_out[:most])
     results: list[Result] = []
     for seed in range(options.first, options.first + options.seeds):
-        school = School(world, exams, course, options.cache)
+        school = School(world, exams, course, options.cache, options.home)
         attend(school, options.rows, seed, options.minutes)
         results += school.results
     print(by_kind(results))
@@ -133,6 +156,7 @@ def told() -> Namespace:
     parser.add_argument("--demonstrations", type=int)
     parser.add_argument("--trained", type=Trained)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--home", type=Path, help="keep the adapters here, for `apprentice`")
     parser.add_argument("--plot", type=Path, metavar="PNG")
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/apprentice").expanduser())
     return parser.parse_args()

@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerBase
 
 from agent.policy import Policy
 from agent.scripted import RandomPolicy
+from distill.adapters import Adapters, Lineage
 from distill.collate import Chosen, fed, rows_of
 from distill.curriculum import compared, dealt, demonstrated, grouped, mixed
 from distill.encode import Encoder, Reading
@@ -40,12 +41,13 @@ from environments.episode import Ending, Episode, Split, Step, Task
 from environments.errors import ContextFullError
 from environments.seed import derive
 from environments.transcript import Turn, transcript
+from environments.untried import untried
 
 LANES = 16
 STEPS = 30  # of an exam
 WARMUP = 10
 
-COLD_SHARE = 0.6
+COLD_SHARE = 0.72
 """Of the time that is left, for the cold start; the rest is for practice and the exam."""
 
 EXAM_S = 300.0
@@ -80,7 +82,7 @@ class Course:
     replay: int = 4  # demonstrations mixed into a step of practice
     preset: str = "reward+critique"
     trained: Trained = Trained.FULL
-    length: int = 1536  # tokens of a transcript
+    length: int = 2048  # tokens of a transcript
     detours: Detours = field(default_factory=Detours)
 
 
@@ -98,6 +100,7 @@ class Pupil:
     round_seconds: float = 0.0  # the last round took
     episodes: int = 0  # of his own
     shown: tuple[Chosen, ...] = ()  # the last demonstrations, to replay from
+    learned_from: list[str] = field(default_factory=list[str])  # ids of his own episodes
 
     @property
     def until(self) -> float:
@@ -156,6 +159,7 @@ def practise(pupil: Pupil, number: int, deadline: float | None = None) -> bool:
     tasks = rng.sample(pupil.world.tasks(Split.TRAIN), course.tasks)
     episodes = played(pupil, tasks, attempts=course.attempts, name=f"round {number}")
     pupil.episodes += len(episodes)
+    pupil.learned_from += [each.id for each in episodes]
     preset = PRESETS[course.preset]
     chosen, dropped = compared(grouped(episodes), hints=preset.teaches)
     fresh = dealt(chosen, course.per_step, rng)
@@ -190,6 +194,22 @@ def played(
     most = course.practice_steps if name else STEPS
     plans = [(task, briefing(task), (name, i, most)) for task in tasks for i in range(attempts)]
     return asyncio.run(_all(pupil, policy, plans))
+
+
+def keep(pupil: Pupil, home: Path, name: str, objective: str) -> None:
+    """Keep the student as an adapter of this name in a home of the product's."""
+    lineage = Lineage(
+        name=name,
+        base=DEFAULT_MODEL,
+        parent=None,
+        trained=pupil.course.trained,
+        objective=objective,
+        episodes=tuple(pupil.learned_from),
+        walkthroughs=tuple(dict.fromkeys(each.group for each in pupil.shown)),
+        seed=pupil.seed,
+        made=datetime.now(UTC),
+    )
+    Adapters(home / "adapters").add(pupil.student, pupil.tokenizer, lineage)
 
 
 def random_walks(
@@ -257,9 +277,10 @@ async def _attempt(
     play, steps = pupil.world.start(task), list[Step]()
     while play.observation.ending is None and len(steps) < most:
         seen = play.observation
+        admissible = untried(seen.text, seen.admissible, steps)
         turn = Turn(
             messages=transcript(pupil.world.instructions, briefing, steps, seen.text),
-            admissible=seen.admissible,
+            admissible=admissible,
             seed=derive(seed, len(steps)),
             episode=identity,
         )
@@ -271,7 +292,7 @@ async def _attempt(
         steps.append(
             Step(
                 observation=seen.text,
-                admissible=seen.admissible,
+                admissible=admissible,
                 completion=completion,
                 action=completion.text,
                 reward=after.reward,

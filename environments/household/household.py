@@ -3,7 +3,7 @@
 One engine plays both, so what is learned without any data carries over to the benchmark.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from copy import copy
 from functools import lru_cache
 from pathlib import Path
@@ -42,6 +42,7 @@ class Household:
 
     name = NAME
     instructions = INSTRUCTIONS
+    repeats_lead_nowhere = True
 
     def __init__(self, games: Games) -> None:
         self._games = games
@@ -119,6 +120,11 @@ class HouseholdPlay:
     def fork(self) -> "HouseholdPlay":
         """Return a play that goes on from here by itself."""
         return copy(self)
+
+    @property
+    def state(self) -> Hashable:
+        """What decides all that may still happen."""
+        return self._state.key
 
     def close(self) -> None:
         self._closed = True
