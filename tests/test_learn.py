@@ -23,7 +23,6 @@ from apprentice.config import load
 from apprentice.exam import Comparison
 from apprentice.gate import Gated
 from apprentice.loop.distil import open_library
-from apprentice.loop.internalise import idle
 from apprentice.loop.judging import promote
 from apprentice.loop.reports import Distilled, Examined, Record, Started, record_of, to_json
 from apprentice.loop.site import Site
@@ -32,7 +31,7 @@ from apprentice.loop.trace import leaks
 from apprentice.promises import gate_file, read_promise
 from environments.episode import Split
 from examining import a_comparison
-from memory.proof import Outcome, Pair, judge
+from memory.proof import Outcome, judge
 from memory.sequential import Plan
 from tiny_learner import install_workshop, save_tiny_model, small_config
 
@@ -215,20 +214,6 @@ def test_who_has_no_weights_here_cannot_learn(tmp_path, model):
     )
     with pytest.raises(NotALearnerError, match="'random' cannot learn"):
         learn(config, 1, as_json=True)
-
-
-def test_a_memory_without_an_effect_is_idle_and_one_that_helps_or_is_unsure_is_not():
-    def played(wins, losses, ties):
-        both = [(False, True)] * wins + [(True, False)] * losses + [(True, True)] * ties
-        return [Pair(f"t{n}", a, b) for n, (a, b) in enumerate(both)]
-
-    pairs = {
-        "nothing": played(0, 0, 24),
-        "harms": played(0, 4, 20),
-        "helps": played(4, 0, 20),
-        "unsure": played(0, 0, 4),
-    }
-    assert idle(pairs, 0.1) == ("harms", "nothing")
 
 
 def test_the_demo_tells_before_and_after_and_where_to_look(model, tmp_path, capsys):
