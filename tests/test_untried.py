@@ -12,7 +12,7 @@ from learning import a_step
 from practicing import practiced
 
 WORLD = Household.generated(kinds=("pick_and_place_simple",), max_receptacles=6, train=6)
-LIMITS = Limits(steps=12)
+LIMITS = Limits(steps=10)  # all the ways from one place, and back
 
 
 def to_and_fro(turn):
