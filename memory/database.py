@@ -47,6 +47,7 @@ REMEDIES = {
 
 SHARING = {
     "run": 100,
+    "tally": 100,
     "kind": 20_000,
     "ending": 30_000,
     "policy": 100_000,

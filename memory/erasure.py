@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, or_, select, tuple_, update
 
-from memory import projection
+from memory import fulltext, projection
 from memory.errors import UnknownIdError
 from memory.forgetting import Forgetting, forgetting
 from memory.items import Critique, Item
@@ -58,6 +58,7 @@ def carry_out(
         connection,
         [Entry(at=at, deed=deed, subject=id, by=by, why=why) for deed, id in gone],
     )
+    fulltext.remove_episode(connection, episode)
     connection.execute(delete(BODY).where(BODY.c.episode == episode))
     connection.execute(delete(EPISODE).where(EPISODE.c.id == episode))
 

@@ -1,6 +1,6 @@
-"""Items by the words in them: the one place that speaks to SQLite's FTS5.
+"""Items and episodes by the words in them: the one place that speaks to SQLite's FTS5.
 
-PostgreSQL's tsvector would stand behind the same three functions.
+PostgreSQL's tsvector would stand behind the same functions.
 """
 
 import re
@@ -19,10 +19,12 @@ from sqlalchemy import (
     delete,
     func,
     insert,
+    literal_column,
     select,
     table,
 )
 
+from environments.episode import Episode
 from memory.schema import ITEM
 
 TERMS = 32
@@ -33,6 +35,11 @@ RANKED = 1_000
 than these together are looked for: the others weigh little in BM25, and cost the most."""
 
 WORDS = table("item_words", column("rowid", Integer), column("words", Text), column("rank", Float))
+
+LIVED = table(
+    "episode_words", column("rowid", Integer), column("episode", Text), column("words", Text)
+)
+"""The different words of each episode. Its rows count up as episodes are stored."""
 
 
 def put(connection: Connection, words: Sequence[tuple[int, str]]) -> None:
@@ -66,6 +73,35 @@ def search(
         .limit(limit)
     )
     return [(id, score) for id, score in connection.execute(best)]
+
+
+def put_episodes(connection: Connection, episodes: Iterable[Episode]) -> None:
+    """Index the words of episodes that are new."""
+    rows = [{"episode": each.id, "words": words_of(each)} for each in episodes]
+    if rows:
+        connection.execute(insert(LIVED), rows)
+
+
+def remove_episode(connection: Connection, id: str) -> None:
+    """Forget the words of an episode; all are looked through, some 0.1 s among 100,000."""
+    connection.execute(delete(LIVED).where(LIVED.c.episode == id))
+
+
+def words_of(episode: Episode) -> str:
+    """Return the different words of an episode: all that it was about, that was seen and done."""
+    task = episode.task
+    seen = (part for step in episode.steps for part in (step.observation, step.completion.text))
+    text = "\n".join((task.goal, task.kind, task.id, episode.briefing, episode.closing, *seen))
+    return " ".join(dict.fromkeys(re.findall(r"\w+", text.lower())))
+
+
+def lived(words: str) -> ColumnElement[bool] | None:
+    """Return whether an episode holds all of the words; None: none was given."""
+    terms = [f'"{term}"' for term in dict.fromkeys(re.findall(r"\w+", words.lower()))][:TERMS]
+    if not terms:
+        return None
+    whole = literal_column(LIVED.name, Text)  # an index without detail takes no single column
+    return whole.op("MATCH", is_comparison=True)(" ".join(terms))
 
 
 def _affordable(connection: Connection, terms: Sequence[str]) -> str:

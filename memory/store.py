@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 
 from environments.episode import Ending, Episode, Split
+from memory import fulltext
 from memory.database import Opened, insert_new, structural_faults, writing
 from memory.errors import StoreError, UnknownIdError
 from memory.records import EpisodeRow, Run, row_of
@@ -160,8 +161,10 @@ class Store(Opened):
         rows = [_columns(row_of(episode)) for episode in batch]
         bodies = [{"episode": episode.id, "packed": pack(episode)} for episode in batch]
         with writing(self._engine).begin() as connection:
+            unknown = _unknown(connection, batch)
             new = connection.execute(insert_new(EPISODE), rows).rowcount
             connection.execute(insert_new(BODY), bodies)
+            fulltext.put_episodes(connection, unknown)
         return new
 
     def _whole(self, filters: Filters) -> Iterator[RowMapping]:
@@ -192,6 +195,16 @@ class Store(Opened):
 
 
 _COLUMNS = [EPISODE.c[field.name] for field in fields(EpisodeRow)]
+
+
+def _unknown(connection: Connection, batch: Sequence[Episode]) -> list[Episode]:
+    """Return those that are not stored yet; of several with one id the first, as it is stored."""
+    ids = {episode.id for episode in batch}
+    known = set(connection.scalars(select(EPISODE.c.id).where(EPISODE.c.id.in_(ids))))
+    first: dict[str, Episode] = {}
+    for episode in batch:
+        first.setdefault(episode.id, episode)
+    return [episode for id, episode in first.items() if id not in known]
 
 
 def _older_than(found: RowMapping) -> ColumnElement[bool]:

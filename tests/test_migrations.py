@@ -19,8 +19,8 @@ from memory.schema import EPISODE, HEAD, metadata
 from memory.store import Store
 from store_worker import an_episode
 
-FULL_TEXT = "item_words"
-"""The table that FTS5 keeps, and what the names of its own tables begin with."""
+FULL_TEXT = ("item_words", "episode_words")
+"""The tables that FTS5 keeps, and what the names of its own tables begin with."""
 
 
 def shape(engine):

@@ -264,7 +264,7 @@ def test_a_damaged_episode_is_reported_in_one_line(store, path):
 
 def test_integrity_reports_a_file_with_torn_pages(path):
     with Store.open(path) as store:
-        store.add_all(an_episode(f"e{number}") for number in range(50))
+        store.add_all(an_episode(f"e{number}") for number in range(200))
     torn = bytearray(path.read_bytes())
     lost = len(torn) // 4  # the last quarter: the schema, at the beginning, can still be read
     torn[-lost:] = b"\xff" * lost

@@ -1,0 +1,48 @@
+"""What windows look through: all that a run amounts to in one index, and the words of episodes."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from environments.episode import Episode
+from memory import fulltext
+from memory.body import unpack
+
+revision = "0005"
+down_revision = "0004"
+
+TALLIED = ("steps", "prompt_tokens", "completion_tokens", "started", "ending", "split", "policy")
+
+BATCH = 256
+"""Episodes read at once."""
+
+
+def upgrade() -> None:
+    op.create_index("episode_by_tally", "episode", ["run", *TALLIED])
+    # Without positions: words are looked for one by one, and the index stays a third of the size.
+    op.execute(
+        "CREATE VIRTUAL TABLE episode_words USING "
+        "fts5(episode UNINDEXED, words, tokenize='porter unicode61', detail=none)"
+    )
+    _index_what_is_there()
+
+
+def downgrade() -> None:
+    op.drop_table("episode_words")
+    op.drop_index("episode_by_tally", "episode")
+
+
+def _index_what_is_there() -> None:
+    connection = op.get_bind()
+    ids = connection.scalars(sa.text("SELECT id FROM episode ORDER BY started, id")).all()
+    for place in range(0, len(ids), BATCH):
+        read = (_episode(connection, id) for id in ids[place : place + BATCH])
+        fulltext.put_episodes(connection, (each for each in read if each is not None))
+
+
+def _episode(connection: sa.Connection, id: str) -> Episode | None:
+    """Return an episode, or None if it is damaged, which is for the store to tell."""
+    packed = sa.text("SELECT packed FROM episode_body WHERE episode = :id")
+    try:
+        return unpack(connection.scalar(packed, {"id": id}) or b"")
+    except ValueError:
+        return None
