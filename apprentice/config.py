@@ -115,11 +115,11 @@ class Distill(Section):
     trained: Trained = Trained.FULL
     rank: PositiveInt = 16  # of a LoRA
     rate: PositiveFloat | None = None  # learning rate; None: the one that suits `trained`
-    passes: PositiveInt = 8  # over the demonstrations of a cold start, with fresh detours each
+    passes: PositiveInt = 10  # over the demonstrations of a cold start, with fresh detours each
     demonstrations: int = Field(default=16, ge=0)  # of a cold start, and to replay from
     detour_chance: float | None = Field(default=None, ge=0, le=1)  # None: as `Detours` has it
     detour_longest: PositiveInt | None = None  # places; None: as `Detours` has it
-    per_step: PositiveInt = 4  # fresh attempts an optimizer step learns from
+    per_step: PositiveInt = 2  # attempts an optimizer step learns from, groups kept whole
     replay: int = Field(default=4, ge=0)  # demonstrations mixed into each of them
     part_tokens: PositiveInt = 4096  # computed at once: memory grows with it
     length: PositiveInt = 2048  # tokens; longer episodes are left out
@@ -173,6 +173,17 @@ class Learn(Section):
         return self
 
 
+class Windows(Section):
+    """Where others look in, and who may; see `apprentice ui`, `mcp` and `serve`."""
+
+    host: str = "127.0.0.1"  # any other address asks visitors for a token
+    ui_port: int = Field(default=8642, ge=0, le=65535)
+    mcp_port: int = Field(default=8643, ge=0, le=65535)
+    serve_port: int = Field(default=8644, ge=0, le=65535)
+    token: SecretStr = SecretStr("")  # what visitors show; empty: a new one where one is needed
+    upstream: str = ""  # of `serve`: the OpenAI-compatible address to pass requests on to
+
+
 def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "apprentice"
 
@@ -192,6 +203,7 @@ class Config(Section):
     distill: Distill = Distill()
     gate: Gate = Gate()
     learn: Learn = Learn()
+    windows: Windows = Windows()
 
 
 class _Sources(Config, BaseSettings):
@@ -223,7 +235,8 @@ def load(flags: Mapping[str, Any], file: Path | None = None) -> Config:
 
 def frozen_settings(config: Config) -> str:
     """Return the settings as JSON without secrets and places, to go on with a run later."""
-    return config.model_dump_json(exclude={"endpoint": {"api_key"}, "home": True, "cache": True})
+    places = {"home", "cache", "windows"}
+    return config.model_dump_json(exclude={"endpoint": {"api_key"}, **dict.fromkeys(places, True)})
 
 
 def thaw(settings: str, config: Config) -> Config:
@@ -233,7 +246,8 @@ def thaw(settings: str, config: Config) -> Config:
     """
     kept = Config.model_validate_json(settings)
     endpoint = config.endpoint.model_copy(update={"max_tokens": kept.endpoint.max_tokens})
-    update = {"home": config.home, "cache": config.cache, "endpoint": endpoint}
+    places = {"home": config.home, "cache": config.cache, "windows": config.windows}
+    update = {**places, "endpoint": endpoint}
     return kept.model_copy(update=update)
 
 

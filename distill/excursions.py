@@ -37,9 +37,9 @@ LOOKING = (HOUSEHOLD.go, *HOUSEHOLD.look)
 class Detours:
     """How often and how far to stray."""
 
-    chance: float = 0.3  # before a step of a search: somebody walks elsewhere first
+    chance: float = 0.5  # before a step of a search: somebody walks elsewhere first
     longest: int = 2  # places walked to
-    blunder: float = 0.05  # before any step: somebody does something else, which is undone
+    blunder: float = 0.02  # before any step: somebody does something else, which is undone
 
 
 DIRECT = Detours(chance=0.0, blunder=0.0)
