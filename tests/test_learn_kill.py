@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
 
@@ -16,11 +17,10 @@ from apprentice.commands.learn import open_rounds
 from apprentice.config import load
 from apprentice.loop.reports import record_of
 from command import APPRENTICE, environment
-from practicing import untimed
+from practicing import NOON
 from tiny_learner import install_workshop, save_tiny_model, written_settings
 
 TESTS = Path(__file__).parent
-UNTIMED = {"made", "seconds"}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def undisturbed(place):
 
 def _started(place, home):
     args = [APPRENTICE, "learn", "--config", place / "small.toml", "--home", place / home]
-    path = os.pathsep.join(map(str, (place / "site", TESTS)))
+    path = os.pathsep.join(map(str, (place / "site", TESTS, TESTS.parent)))
     with (place / f"{home}.log").open("ab") as log:
         return subprocess.Popen(
             args, env=environment(PYTHONPATH=path), stdout=subprocess.DEVNULL, stderr=log
@@ -74,9 +74,10 @@ def _state(home):
         record = record_of(rounds.reports(round.id))
         items = [_timeless(item) for item in bank.items()]
         return {
-            "episodes": untimed(store.episodes()),
+            "episodes": {each.id: _bare(each) for each in store.episodes()},
+            "logprobs": {each.id: _logprobs(each) for each in store.episodes()},
             "memories": items,
-            "verdict": record.examine,
+            "verdict": _judgment(record.examine),
             "promoted": record.promote,
             "weights": {
                 file.parent.name: load_file(file)
@@ -85,9 +86,24 @@ def _state(home):
         }
 
 
-def _timeless(item):
-    from dataclasses import asdict
+def _judgment(examined):
+    gated = examined.gated
+    return gated.verdict, examined.level, gated.compared.pairs, gated.anchors.pairs
 
+
+def _bare(episode):
+    """Return an episode without clocks, and without logprobs, which rounding blurs."""
+    steps = tuple(
+        replace(step, completion=replace(step.completion, logprobs=())) for step in episode.steps
+    )
+    return replace(episode, steps=steps, started=NOON, seconds=0.0)
+
+
+def _logprobs(episode):
+    return [logprob for step in episode.steps for logprob in step.completion.logprobs]
+
+
+def _timeless(item):
     told = asdict(item)
     del told["source"]["made"]
     return json.dumps(told, sort_keys=True, default=str)
@@ -96,6 +112,8 @@ def _timeless(item):
 def _assert_same(found, wanted):
     for what in ("episodes", "memories", "verdict", "promoted"):
         assert found[what] == wanted[what], what
+    for id, logprobs in wanted["logprobs"].items():
+        assert found["logprobs"][id] == pytest.approx(logprobs, abs=1e-4), id
     assert found["weights"].keys() == wanted["weights"].keys()
     for name, tensors in wanted["weights"].items():
         for key, tensor in tensors.items():
@@ -105,7 +123,8 @@ def _assert_same(found, wanted):
 def _kills(place, undisturbed, home, times, seed):
     wanted, seconds = undisturbed
     rng = Random(seed)
-    killed = sum(_killed(place, home, rng.uniform(0, seconds / 2)) for _ in range(times))
+    longest = seconds / (times + 2)  # so that the last kill still finds something to disturb
+    killed = sum(_killed(place, home, rng.uniform(0, longest)) for _ in range(times))
     process = _started(place, home)
     assert process.wait() == 0, (place / f"{home}.log").read_text()
     _assert_same(_state(place / home), wanted)
