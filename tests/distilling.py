@@ -1,14 +1,18 @@
 """A home with a tiny model of bytes, and its own attempts in a workshop where luck is enough."""
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 from apprentice.acting import ADAPTERS, Acting, Named, find_acting, settled
 from apprentice.build import make_bank, make_rig, make_store
 from apprentice.choosing import Offer, place_order
+from apprentice.cli import main
 from apprentice.commands.run import new_run
 from apprentice.config import Config, load
 from apprentice.distilling import open_encoder
@@ -69,3 +73,18 @@ def offered(config: Config, library: Library, **rest: object) -> Offer:
     acting = learner(config)
     encoder = open_encoder(config, library.environment, acting)
     return place_order(config, library, acting, encoder, made=NOON, **rest)
+
+
+def ask(place, *args):
+    """Run `apprentice ARGS` here, in this process: starting one takes seconds of torch."""
+    said, asides = StringIO(), StringIO()
+    was, sys.argv = sys.argv, ["apprentice", *map(str, args)]
+    code = 0
+    try:
+        with chdir(place), redirect_stdout(said), redirect_stderr(asides):
+            main()
+    except SystemExit as end:
+        code = end.code or 0
+    finally:
+        sys.argv = was
+    return subprocess.CompletedProcess(args, code, said.getvalue(), asides.getvalue())

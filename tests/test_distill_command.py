@@ -6,19 +6,17 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import chdir, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime, timedelta
-from io import StringIO
 from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file
 
-from apprentice.cli import main
 from apprentice.commands.distill import Schedule, StoppedError, scheduled
 from apprentice.commands.run import begin
 from apprentice.jobs import ScheduleError, alone, cron, every
 from command import APPRENTICE, environment, one_line
+from distilling import ask
 from environments.episode import Split
 from tiny_learner import install_workshop, save_tiny_model, small_config, written_settings
 
@@ -54,21 +52,6 @@ def place(tmp_path, lived, model):
     """Return a directory to call the command in, with a home and settings."""
     shutil.copytree(lived, tmp_path / ".apprentice")
     return settings_file(tmp_path, model)
-
-
-def ask(place, *args):
-    """Run `apprentice ARGS` here, in this process: starting one takes seconds of torch."""
-    said, asides = StringIO(), StringIO()
-    was, sys.argv = sys.argv, ["apprentice", *map(str, args)]
-    code = 0
-    try:
-        with chdir(place), redirect_stdout(said), redirect_stderr(asides):
-            main()
-    except SystemExit as end:
-        code = end.code or 0
-    finally:
-        sys.argv = was
-    return subprocess.CompletedProcess(args, code, said.getvalue(), asides.getvalue())
 
 
 def told(done):
@@ -287,3 +270,12 @@ def test_a_schedule_looks_again_and_again_and_outlives_what_someone_can_mend(pla
     said = capsys.readouterr().err
     assert said.count("distillation is under way") == 2  # now, and after two minutes
     assert slept[:2] == [60.0, 60.0]
+
+
+def test_a_candidate_that_nobody_examined_is_examined_before_anything_new(place):
+    told(ask(place, "distill", "--once", "--json"))
+    done = told(ask(place, "distill", "--once", "--exam", "--json"))
+    assert done["resumed"]
+    assert (done["report"]["name"], bool(done["report"]["verdict"])) == ("distilled-1", True)
+    again = told(ask(place, "distill", "--once", "--exam", "--json"))
+    assert again["report"] is None
