@@ -5,7 +5,7 @@ deterministic: the same task and the same actions give the same observations, wh
 killed episode resume, a demonstration be replayed, and a search look ahead.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
@@ -66,6 +66,16 @@ class Forkable(Protocol):
     """A play that can be copied in the middle, cheaply, to look ahead."""
 
     def fork(self) -> Self: ...
+
+
+@runtime_checkable
+class Recognizable(Protocol):
+    """A play that can tell whether it has come to a moment where another one was."""
+
+    @property
+    def state(self) -> Hashable:
+        """What decides all that may still happen; not what has been seen on the way."""
+        ...
 
 
 class Environment(Protocol):

@@ -3,8 +3,8 @@
 An immutable value: acting makes a new one, so forking a play costs nothing and threads may share.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,3 +20,12 @@ class State:
     cool: frozenset[str] = frozenset()
     toggled: frozenset[str] = frozenset()
     sliced: frozenset[str] = frozenset()
+
+    @property
+    def key(self) -> Hashable:
+        """Return what is equal for equal states; places are listed in the same order in a house."""
+        rest = (getattr(self, name) for name in _PLAIN)
+        return (tuple(self.contents.values()), *rest)
+
+
+_PLAIN = tuple(each.name for each in fields(State) if each.name != "contents")

@@ -1,0 +1,166 @@
+"""Three critics behind one protocol: of a moment, of the step that led there, of how it all ended.
+
+All speak in [-1, 1], so that they can be weighed against each other.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Protocol
+
+from agent.judge import Judge
+from agent.search.tree import Branch
+from environments.episode import Ending, Episode
+
+GOOD, BAD = 1.0, -1.0
+
+NEVER = datetime.fromtimestamp(0, UTC)
+"""When a branch was lived: judges are told no times."""
+
+
+class Aspect(StrEnum):
+    """What a critic is asked about."""
+
+    VALUE = "value"  # of the moment at the end of a branch: how likely it leads to the goal
+    PROCESS = "process"  # the last step: did it serve the goal?
+    OUTCOME = "outcome"  # a branch that is over: did it reach the goal?
+
+
+class Critic(Protocol):
+    """Asked of many branches at once; one that has a machine to fill batches them."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def score(self, branches: Sequence[Branch]) -> Sequence[float]:
+        """Return a score in [-1, 1] for each branch."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A critic, and how much its word counts beside the others'."""
+
+    critic: Critic
+    weight: float = 1.0  # AlphaLLM: 1 for each of the three
+
+    def __post_init__(self) -> None:
+        if self.weight <= 0:
+            raise ValueError(f"weight {self.weight} for {self.critic.name}; leave the critic out")
+
+
+Critics = Mapping[Aspect, Weighed]
+"""By what they are asked about; one that is absent is not asked."""
+
+
+@dataclass(slots=True)
+class Opinion:
+    """What the critics say of one branch."""
+
+    said: dict[Aspect, float] = field(default_factory=dict[Aspect, float])
+
+    def score(self, critics: Critics) -> float:
+        """Return the weighted mean of what was said, 0 where nothing was.
+
+        AlphaLLM adds the weighted scores up (eq. 6); the mean is in [-1, 1] whichever critics
+        there are, so exploration means the same for all of them.
+        """
+        weights = {aspect: critics[aspect].weight for aspect in self.said}
+        mass = sum(weights.values())
+        return sum(weights[a] * self.said[a] for a in weights) / mass if mass else 0.0
+
+
+async def ask(critics: Critics, aspect: Aspect, branches: Sequence[Branch]) -> Sequence[float]:
+    """Return what the critic of an aspect says, clipped to [-1, 1].
+
+    Raises:
+        KeyError: there is none.
+    """
+    if not branches:
+        return ()
+    scores = await critics[aspect].critic.score(branches)
+    return tuple(min(max(each, BAD), GOOD) for each in scores)
+
+
+class WorldCritic:
+    """The outcome judge that asks the environment: its own check, so it is exact."""
+
+    name = "environment"
+
+    async def score(self, branches: Sequence[Branch]) -> Sequence[float]:
+        return tuple(GOOD if each.ending is Ending.SOLVED else BAD for each in branches)
+
+
+class OutcomeJudge:
+    """The outcome judge that reads the whole branch: a model's yes or no."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+
+    @property
+    def name(self) -> str:
+        return self._judge.name
+
+    async def score(self, branches: Sequence[Branch]) -> Sequence[float]:
+        chances = (self._judge.passes(told(each, self.name)) for each in branches)
+        return tuple(signed(each) for each in await asyncio.gather(*chances))
+
+
+class ProcessJudge:
+    """The judge of the last step: a model's yes or no."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+
+    @property
+    def name(self) -> str:
+        return self._judge.name
+
+    async def score(self, branches: Sequence[Branch]) -> Sequence[float]:
+        chances = (
+            self._judge.served_at(told(each, self.name), len(each.steps) - 1) for each in branches
+        )
+        return tuple(signed(each) for each in await asyncio.gather(*chances))
+
+
+class Estimate:
+    """A critic made of a function, such as a value head: the chance of each branch, 0 to 1."""
+
+    def __init__(
+        self, name: str, chances: Callable[[Sequence[Branch]], Awaitable[Sequence[float]]]
+    ) -> None:
+        self.name = name
+        self._chances = chances
+
+    async def score(self, branches: Sequence[Branch]) -> Sequence[float]:
+        return tuple(signed(each) for each in await self._chances(branches))
+
+
+WORLD_ALONE: Critics = MappingProxyType({Aspect.OUTCOME: Weighed(WorldCritic())})
+
+
+def signed(chance: float) -> float:
+    """Return a chance as a score (AlphaLLM: 2 (p - 0.5)).
+
+    >>> signed(0.75)
+    0.5
+    """
+    return 2 * chance - 1
+
+
+def told(branch: Branch, policy: str) -> Episode:
+    """Return a branch as judges read attempts."""
+    return Episode(
+        id=f"branch-{len(branch.steps)}",
+        task=branch.task,
+        steps=branch.steps,
+        ending=branch.ending or Ending.TRUNCATED,
+        closing=branch.closing,
+        policy=policy,
+        seed=0,
+        started=NEVER,
+        seconds=0.0,
+    )

@@ -1,0 +1,37 @@
+"""How a search spends what it is given: its budget, its bounds, and how broad it looks."""
+
+from dataclasses import dataclass, fields
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSettings:
+    """AlphaLLM's constants (Tian et al. 2024, arXiv:2404.12253, table 8), for small budgets.
+
+    Where it draws thousands of tokens for one question, 200 simulated steps are six attempts at a
+    household: a root as broad as its 10 to 60 would spend them all without a second look.
+    """
+
+    budget: int = 200  # steps simulated for one episode, those of rollouts included
+    nodes: int = 1_000  # moments held at once; a full tree ends the search
+    at_once: int = 8  # branches grown together, so that a local policy decodes them in one batch
+    option: int = 1  # actions of one option, at most
+    rollouts: int = 1  # from a new node to an end (AlphaLLM 4: +0.6 points for four times the cost)
+    exploration: float = 1.0  # c of the confidence bound; scores are in [-1, 1]
+    alpha: float = 2.0  # children per unit of importance (1 in the table, 2 in its scripts)
+    fewest: int = 2  # children of a node, unless the policy knows no more
+    fewest_first: int = 3  # the same at the root
+    most: int = 10  # children of a node
+    misses: int = 5  # proposals in a row that bring nothing new: the policy knows no more there
+    until_solved: bool = True  # stop when the outcome critic is sure of a branch
+
+    def __post_init__(self) -> None:
+        for name in ("budget", "nodes", "at_once", "option", "fewest", "fewest_first", "most"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"a search with {name}={getattr(self, name)}; it must be positive")
+        if max(self.fewest, self.fewest_first) > self.most:
+            raise ValueError(f"at least {self.fewest} and at most {self.most} children")
+
+    @classmethod
+    def known(cls) -> tuple[str, ...]:
+        """Return the names of the settings."""
+        return tuple(each.name for each in fields(cls))

@@ -1,0 +1,371 @@
+"""The search itself: what it selects, how broadly, what it merges, backs up, finds and costs."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+from math import floor, log, sqrt
+from random import Random
+
+import numpy as np
+import pytest
+
+from agent.attempt import Limits
+from agent.scripted import RandomPolicy, Scripted
+from agent.search.critics import WorldCritic
+from agent.search.harvest import episode_of
+from agent.search.search import Why
+from agent.search.selection import bound, breadth, select
+from agent.search.settings import SearchSettings
+from agent.search.tree import Node
+from environments.environment import ongoing
+from environments.episode import Completion, Ending, Split
+from environments.household.household import Household
+from memory.intervals import wilson
+from practicing import Dawdling
+from small_house import small_house, walk
+from thickets import (
+    NOON,
+    Knowing,
+    Ring,
+    Thicket,
+    ThicketPlay,
+    a_search,
+    by_chance,
+    critics,
+    path_of,
+    searched,
+)
+
+SETTINGS = SearchSettings()
+HERE = ongoing("A fork.", ["left", "right"])
+
+
+def two_arms(rewards, rounds, exploration):
+    """Pull two arms whose worth is known, one after the other, as the bound says."""
+    root = Node(None, (), HERE)
+    root.children = [Node(root, (), HERE, play=object()) for _ in rewards]
+    settings = replace(SETTINGS, exploration=exploration)
+    for arm, reward in zip(root.children, rewards, strict=True):
+        arm.back_up(reward)
+    for _ in range(rounds - len(rewards)):
+        chosen = select(root, settings)
+        chosen.back_up(rewards[root.children.index(chosen)])
+    return root
+
+
+@pytest.mark.parametrize("exploration", [0.5, 1.0, 1.5])
+@pytest.mark.parametrize("gap", [0.2, 0.5])
+def test_two_arms_are_pulled_at_the_rate_of_ucb1(exploration, gap):
+    root = two_arms((0.5, 0.5 - gap), 4_000, exploration)
+    good, bad = (arm.visits for arm in root.children)
+    # Where both bounds are equal: gap = c sqrt(ln N) (1/sqrt(n_bad) - 1/sqrt(n_good)).
+    reach = exploration * sqrt(log(good + bad))
+    assert bad == pytest.approx((reach / (gap + reach / sqrt(good))) ** 2, rel=0.03, abs=1.5)
+
+
+def test_the_bound_is_that_of_the_released_code_and_not_of_the_formula_as_typeset():
+    node = Node(None, (), HERE, visits=4, total=2.0)
+    assert bound(node, 100, 1.5) == pytest.approx(0.5 + 1.5 * sqrt(log(100) / 4))
+
+
+def test_a_branch_under_way_counts_as_lost():
+    node = Node(None, (), HERE, visits=3, total=3.0, under_way=1)
+    assert node.mean == 1.0
+    assert bound(node, 4, 0.0) == 0.5
+
+
+def test_what_is_not_important_has_as_few_children_as_may_be():
+    assert breadth(0.0, SETTINGS) == SETTINGS.fewest
+    assert breadth(0.0, SETTINGS, first=True) == SETTINGS.fewest_first
+
+
+def test_breadth_follows_the_formula_grows_with_importance_and_is_clipped():
+    settings = replace(SETTINGS, alpha=10.0, fewest=2, most=10)
+    widths = [breadth(importance / 100, settings) for importance in range(201)]
+    assert widths == sorted(widths)
+    assert widths[-1] == 10
+    assert widths[45] == floor(10 * 0.45) + 1
+
+
+def test_a_new_child_among_m_is_no_farther_from_its_sibling_than_importance_over_m_minus_one():
+    """Why breadth in proportion to importance is enough (AlphaLLM, uniform children)."""
+    rng = np.random.default_rng(2)
+    for children, expected in ((2, 0.417), (3, 0.296), (5, 0.191), (10, 0.098), (20, 0.050)):
+        values, new = rng.uniform(-1, 1, (20_000, children)), rng.uniform(-1, 1, (20_000, 1))
+        nearest = np.abs(new - values).min(1).mean()
+        assert nearest == pytest.approx(expected, abs=0.006)
+        assert nearest <= 1 / (children - 1)
+
+
+def test_importance_is_the_largest_distance_of_a_child_from_its_parent():
+    root = Node(None, (), HERE, score=0.5)
+    assert root.importance == 0.0
+    root.children = [Node(root, (), HERE, score=score) for score in (0.9, 0.6, -0.2)]
+    assert root.importance == pytest.approx(0.7)
+
+
+def test_means_are_the_arithmetic_means_of_what_was_found_at_and_below():
+    world = Thicket(depth=4, width=3, goals={(0, 1, 2, 0)})
+    worth = by_chance(3)._judge
+    search = searched(world, critics=critics(value=Knowing(worth)), budget=150)
+    assert search.nodes > 30
+    for node in search.root.walk():
+        below = [worth(path(each)) for each in node.walk() if each.parent is not None]
+        if below:
+            assert node.visits == len(below)
+            assert node.mean == pytest.approx(sum(below) / len(below), abs=1e-12)
+
+
+def path(node):
+    return tuple(int(step.action) for step in node.steps)
+
+
+def test_an_option_that_is_proposed_again_stays_one_child_and_is_counted():
+    world = Thicket(depth=2, width=5, goals=set())
+    search = searched(world, policy=Scripted(lambda _: "3"), budget=50, at_once=1)
+    (child,) = search.root.children
+    assert child.option[0].action == "3"
+    assert child.repeats > 0
+    assert search.why is Why.KNOWN
+    assert search.spent.steps == 2  # what is known to lead to a child is not simulated again
+
+
+def test_ways_that_come_to_the_same_state_are_one():
+    search = searched(Ring(places=9, goal=99), budget=400, limits=Limits(steps=30))
+    states = [node.state for node in search.root.walk()]
+    assert sorted(states) == list(range(9))
+    assert search.why is Why.KNOWN
+    tree = searched(Thicket(depth=5, width=2, goals=set()), budget=400, fewest=2, fewest_first=2)
+    assert tree.nodes == 2**6 - 1  # nothing is merged where nothing is the same
+
+
+def test_equal_states_of_a_house_are_recognized_and_others_are_not():
+    house = small_house()
+    around, _ = walk(house, "go to desk 1", "go to fridge 1")
+    direct, _ = walk(house, "go to fridge 1")
+    assert around.key == direct.key
+    assert hash(around.key) == hash(direct.key)
+    assert direct.key not in (house.start.key, walk(house, "open fridge 1", state=direct)[0].key)
+
+
+class Dark(Thicket):
+    """Where all ways look the same."""
+
+    def start(self, task):
+        return DarkPlay(self)
+
+
+class DarkPlay(ThicketPlay):
+    def fork(self):
+        return DarkPlay(self._world, self._path)
+
+    def _look(self):
+        return replace(super()._look(), text=f"Turn {len(self._path)}.")
+
+
+def test_moments_that_look_the_same_are_one_where_no_state_tells():
+    search = searched(Dark(depth=3, width=4, goals=set()), budget=200)
+    (child,) = search.root.children
+    assert child.repeats > 0
+
+
+def thicket_of_payoffs(seed):
+    """Payoffs drawn for all 125 ends; the best one is the optimum."""
+    rng = Random(seed)
+    world = Thicket(depth=3, width=5, goals=set())
+    payoff = {end: rng.uniform(-0.9, 0.9) for end in world.ends()}
+    return world, payoff, max(payoff, key=payoff.__getitem__)
+
+
+def test_an_oracle_finds_the_optimum_of_125_ends_within_its_budget_and_beats_re_ranking():
+    budget, found, reranked = 60, 0, 0
+    for seed in range(40):
+        world, payoff, best = thicket_of_payoffs(seed)
+        oracle = Knowing(lambda path, best=best: 1.0 if best[: len(path)] == path else -1.0)
+        ends = Knowing(payoff.__getitem__)
+        how = {"fewest": 5, "fewest_first": 5, "misses": 50, "exploration": 0.2, "at_once": 2}
+        search = searched(
+            world,
+            seed,
+            critics=critics(value=oracle, outcome=ends),
+            budget=budget,
+            rollouts=0,
+            **how,
+        )
+        linear = Thicket(depth=3, width=5, goals=set(), forks=False)
+        rank = searched(linear, seed, critics=critics(outcome=ends), budget=budget, **how)
+        assert search.spent.steps <= budget
+        assert rank.spent.steps <= budget
+        found += path_of(search.found) == best
+        reranked += path_of(rank.found) == best
+    assert found >= 38
+    assert reranked <= 12
+
+
+def test_re_ranking_makes_whole_attempts_and_takes_the_one_judged_best():
+    world = Thicket(depth=3, width=5, goals=set(), forks=False)
+    payoff = {end: Random(str(end)).uniform(-0.9, 0.9) for end in world.ends()}
+    ends = Knowing(payoff.__getitem__)
+    search = searched(world, critics=critics(outcome=ends), budget=30, limits=Limits(steps=3))
+    assert not search.forks
+    assert search.nodes == 1
+    assert search.root.visits == ends.asked == 10
+    assert search.best.outcome == max(each.outcome for each in (*search.failed, *search.solved))
+
+
+def test_with_a_critic_that_knows_nothing_a_search_is_as_good_as_the_policy():
+    """No free lunch: what is added is only what the critics know."""
+    rng, solved, total = Random(5), 0, 300
+    for seed in range(total):
+        world = Thicket(depth=3, width=4, goals=set(rng.sample(sorted(ends(4)), 20)))
+        search = searched(world, seed, critics=critics(outcome=by_chance(seed)), budget=40)
+        solved += search.found.ending is Ending.SOLVED
+    low, high = wilson(solved / total, total)
+    assert low <= 20 / 64 <= high
+
+
+def ends(width):
+    return Thicket(depth=3, width=width, goals=set()).ends()
+
+
+def test_the_world_as_critic_ends_the_search_at_the_first_solution():
+    world = Thicket(depth=3, width=3, goals={(1, 2, 0)})
+    search = searched(world, critics=critics(outcome=WorldCritic()), budget=400)
+    assert search.why is Why.SURE
+    assert path_of(search.found) == (1, 2, 0)
+    assert search.found.ending is Ending.SOLVED
+    assert search.spent.steps < 150
+
+
+def test_a_search_never_spends_more_than_its_budget_nor_holds_more_than_its_nodes():
+    world = Thicket(depth=30, width=4, goals=set())
+    for budget in (1, 7, 100, 333):
+        search = searched(world, budget, critics=critics(outcome=WorldCritic()), budget=budget)
+        assert search.spent.steps == budget
+        assert search.why is Why.SPENT
+    full = searched(world, critics={}, budget=5_000, nodes=50)
+    assert full.why is Why.FULL
+    assert sum(1 for _ in full.root.walk()) == full.nodes == 50
+
+
+def test_the_same_seed_finds_the_same_whoever_answers_first():
+    world = Thicket(depth=5, width=3, goals={(0, 1, 2, 1, 0)})
+    judged = critics(outcome=WorldCritic(), value=by_chance(1))
+
+    def tree(policy, seed=4):
+        search = searched(world, seed, policy, critics=judged, budget=120)
+        return [(path(n), n.visits, n.total, n.repeats) for n in search.root.walk()], search.found
+
+    assert tree(RandomPolicy()) == tree(Dawdling(RandomPolicy()))
+    assert tree(RandomPolicy()) != tree(RandomPolicy(), seed=5)
+
+
+def test_branches_are_grown_together():
+    policy = Dawdling(RandomPolicy())
+    world = Thicket(depth=8, width=4, goals=set())
+    searched(world, policy=policy, budget=400, at_once=8, critics=critics(value=by_chance(2)))
+    assert policy.most_at_once == 8
+
+
+def test_an_option_is_as_many_actions_as_are_allowed_or_until_the_rule_stops_it():
+    world = Thicket(depth=6, width=2, goals=set())
+    pairs = searched(world, budget=60, option=2)
+    assert {len(n.option) for n in pairs.root.walk() if n.parent} == {2}
+    until = searched(world, budget=60, option=6, stop=lambda steps, _: steps[-1].action == "1")
+    for node in until.root.walk():
+        assert all(step.action == "0" for step in node.option[:-1])
+
+
+def test_a_cancelled_search_leaves_a_whole_tree_and_a_valid_episode():
+    world = Thicket(depth=12, width=4, goals=set())
+    policy = Dawdling(RandomPolicy())
+    search = a_search(world, policy=policy, critics=critics(outcome=WorldCritic()), budget=10_000)
+
+    async def cut():
+        task = asyncio.create_task(search.run())
+        while search.nodes < 12:
+            await asyncio.sleep(0)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cut())
+    assert search.why is None
+    assert all(node.under_way == 0 for node in search.root.walk())
+    episode = episode_of(search, search.found, "random", NOON)
+    assert episode.steps
+    assert episode.ending in (Ending.FAILED, Ending.TRUNCATED)
+    assert replayed(world, episode) == episode.closing
+
+
+def replayed(world, episode):
+    play = world.start(episode.task)
+    for step in episode.steps:
+        assert play.observation.text == step.observation
+        play.step(step.action)
+    return play.observation.text
+
+
+def test_a_search_that_is_told_to_stop_or_late_ends_with_what_it_has():
+    world = Thicket(depth=12, width=4, goals=set())
+    search = a_search(world, budget=10_000)
+    search.stop()
+    asyncio.run(search.run())
+    assert search.why is Why.STOPPED
+    assert search.found.ending is Ending.TRUNCATED
+    ticks = count()
+    late = searched(
+        world,
+        budget=10_000,
+        limits=Limits(steps=30, seconds=20.0),
+        clock=lambda: NOON + timedelta(seconds=next(ticks)),
+    )
+    assert late.why is Why.LATE
+    assert late.nodes > 1
+
+
+def test_a_policy_that_names_no_action_ends_the_search_instead_of_hanging_it():
+    world = Thicket(depth=3, width=3, goals=set())
+    search = searched(world, policy=Scripted(lambda _: "nonsense"), budget=100)
+    assert search.why is Why.KNOWN
+    assert search.nodes == 1
+    assert search.found.steps == ()
+
+
+class Counting(RandomPolicy):
+    async def complete(self, turn):
+        said = await super().complete(turn)
+        return Completion(text=said.text, prompt_tokens=10, completion_tokens=2)
+
+
+def test_what_a_search_cost_is_counted_rollouts_included():
+    world = Thicket(depth=4, width=3, goals=set())
+    search = searched(
+        world, policy=Counting(), critics=critics(outcome=WorldCritic()), budget=40, rollouts=2
+    )
+    spent = search.spent
+    assert spent.turns >= spent.steps > 0
+    assert (spent.prompt_tokens, spent.completion_tokens) == (10 * spent.turns, 2 * spent.turns)
+
+
+def test_a_house_is_searched_to_its_end_where_the_policy_alone_fails():
+    world = Household.generated(kinds=["pick_and_place_simple"], max_receptacles=4, train=2)
+    task = world.tasks(Split.TRAIN)[0]
+    gold = world.gold(task)
+
+    def falters(turn):
+        written = sum(message.origin == "policy" for message in turn.messages)
+        known = gold[written] if written < len(gold) else ""
+        good = known in turn.admissible and turn.seed % 2
+        return known if good else Random(turn.seed).choice(turn.admissible)
+
+    search = searched(
+        world,
+        policy=Scripted(falters),
+        critics=critics(outcome=WorldCritic()),
+        budget=400,
+        limits=Limits(steps=2 * len(gold)),
+    )
+    assert search.found.ending is Ending.SOLVED
