@@ -10,6 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 from apprentice.acting import Named
+from apprentice.build import make_library
 from apprentice.commands.demo import demo, written_settings
 from apprentice.commands.learn import (
     begin_round,
@@ -22,7 +23,6 @@ from apprentice.commands.learn import (
 from apprentice.config import load
 from apprentice.exam import Comparison
 from apprentice.gate import Gated
-from apprentice.loop.distil import open_library
 from apprentice.loop.judging import promote
 from apprentice.loop.reports import Distilled, Examined, Record, Started, record_of, to_json
 from apprentice.loop.site import Site
@@ -64,7 +64,7 @@ def test_a_round_goes_through_all_its_stages_and_is_finished(learned):
     config, (first, second) = learned
     for record in (first, second):
         assert list(record.finished) == [
-            "start", "recall", "practise", "absorb", "distil", "examine", "promote",
+            "start", "recall", "practise", "absorb", "prove", "distil", "examine", "promote",
         ]  # fmt: skip
         assert len(record.recall.attempts) == 36 == record.practise.episodes
     with open_rounds(config) as rounds:
@@ -86,7 +86,7 @@ def test_the_candidate_and_the_incumbent_play_the_same_dev_tasks_and_every_answe
     config, (first, _) = learned
     compared = first.examine.gated.compared
     assert [each.task for each in compared.a.answers] == [each.task for each in compared.b.answers]
-    with open_library(config) as library:
+    with make_library(config) as library:
         for answer in (*compared.a.answers, *compared.b.answers):
             episode = library.store.get(answer.episode)
             assert episode.task.split is Split.DEV
@@ -149,7 +149,7 @@ def test_an_adapter_that_learned_from_the_exam_is_found_out(learned):
     told["walkthroughs"] = [*told.get("walkthroughs", ()), answer.task]
     file.write_text(json.dumps(told), encoding="utf-8")
     try:
-        with open_library(config) as library, open_rounds(config) as rounds:
+        with make_library(config) as library, open_rounds(config) as rounds:
             found = leaks(library, rounds)
     finally:
         file.write_text(honest, encoding="utf-8")
@@ -188,7 +188,7 @@ def test_a_proven_candidate_acts_from_then_on_once_and_its_promise_is_kept(learn
         assert promoted.outcome is Outcome.PROMOTE
         assert promoted.acting == candidate
         assert start(site, Record()).incumbent == candidate  # the next round goes on from it
-    with open_library(config) as library:
+    with make_library(config) as library:
         assert library.adapters.roll_back() is None  # it was promoted once
     promise = read_promise(config, name)
     assert (promise.solved, promise.tasks, promise.outcome) == (8, 8, Outcome.PROMOTE)
