@@ -5,9 +5,8 @@ from hashlib import blake2b
 
 from rich.text import Text
 
-from apprentice.build import STORE, make_environment, make_home, now, run_lock
+from apprentice.build import STORE, make_environment, make_home, make_library, now, run_lock
 from apprentice.config import Config, frozen_settings, thaw
-from apprentice.loop.distil import open_library
 from apprentice.loop.reports import Record, StageReport, record_of, to_json
 from apprentice.loop.site import Site
 from apprentice.loop.trace import leaks
@@ -74,7 +73,7 @@ def replay(config: Config, round_id: str, *, as_json: bool) -> bool:
 
 def check(config: Config, *, as_json: bool) -> bool:
     """Follow all that was learned to its tasks, and return whether none was for the exam only."""
-    with open_library(config) as library, open_rounds(config) as kept:
+    with make_library(config) as library, open_rounds(config) as kept:
         found = leaks(library, kept)
         looked = len(library.adapters.names()), library.bank.count()
     if as_json:

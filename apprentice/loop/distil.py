@@ -4,17 +4,16 @@ What is trained, and how, is the business of `apprentice.distilling` and its set
 only said from whom, on what, and under which name, so that a killed round asks for the same again.
 """
 
-from collections.abc import Collection, Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from time import monotonic
 
-from apprentice.acting import ADAPTERS, Acting, Named, find_acting
-from apprentice.build import make_bank, make_environment, make_home, make_store, now
+from apprentice.acting import Acting, Named, find_acting
+from apprentice.build import make_library, now
 from apprentice.config import Config
 from apprentice.jobs import alone
-from apprentice.orders import ORDERS, Library, Order, Report, ordered, read_report, write_order
+from apprentice.orders import Library, Order, Report, ordered, read_report, write_order
 
 COLD = "cold-start"
 """The preset that imitates demonstrations."""
@@ -29,22 +28,6 @@ class Made:
     policy: str | None  # a policy with the adapter; None: none was made
     report: Report | None  # None: nothing was worth training on
     dropped: Mapping[str, int]  # attempts that cannot be learned from, by reason
-
-
-@contextmanager
-def open_library(config: Config) -> Generator[Library]:
-    """Yield all that there is to learn from."""
-    from distill.adapters import Adapters
-
-    home = make_home(config)
-    with ExitStack() as opened:
-        yield Library(
-            store=opened.enter_context(make_store(config)),
-            bank=opened.enter_context(make_bank(config)),
-            environment=make_environment(config),
-            adapters=Adapters(home / ADAPTERS),
-            orders=home / ORDERS,
-        )
 
 
 def cold_start(config: Config, bare: str) -> Made:
@@ -74,7 +57,7 @@ def distil_into(config: Config, student: str, name: str, only: Collection[str]) 
         BusyError: another process is training.
     """
     acting = find_acting(config, Named.parse(student))
-    with open_library(config) as library, alone(library.orders, now()):
+    with make_library(config) as library, alone(library.orders, now()):
         order, dropped = _order(config, library, acting, name, only)
         if order is None:
             return Made(policy=None, report=None, dropped=dropped)
