@@ -7,7 +7,11 @@ import typer
 
 from apprentice.flags import File, Home, Json, settings
 
-app = typer.Typer(help="What was learned into weights, and which of it acts.", no_args_is_help=True)
+app = typer.Typer(
+    rich_markup_mode=None,
+    help="What was learned into weights, and which of it acts.",
+    no_args_is_help=True,
+)
 
 Name = Annotated[str, typer.Argument(help="The name of an adapter.")]
 

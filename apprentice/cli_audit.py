@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from apprentice.audits.sample import Wanted
     from apprentice.commands.audit import Ways
 
-app = typer.Typer(help="Ask whether a signal can be trusted.", no_args_is_help=True)
+app = typer.Typer(
+    rich_markup_mode=None, help="Ask whether a signal can be trusted.", no_args_is_help=True
+)
 
 Policy = Annotated[
     str | None,

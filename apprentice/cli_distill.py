@@ -7,7 +7,9 @@ import typer
 
 from apprentice.flags import File, Home, Json, settings
 
-app = typer.Typer()
+app = typer.Typer(
+    rich_markup_mode=None,
+)
 
 
 @app.command()

@@ -7,7 +7,11 @@ import typer
 
 from apprentice.flags import File, Home, Json, settings
 
-app = typer.Typer(help="Worlds to act in: what there is, and your own.", no_args_is_help=True)
+app = typer.Typer(
+    rich_markup_mode=None,
+    help="Worlds to act in: what there is, and your own.",
+    no_args_is_help=True,
+)
 
 
 @app.command("list")

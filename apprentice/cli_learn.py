@@ -10,7 +10,9 @@ from environments.episode import Split
 
 EXIT_DIFFERS = 1
 
-app = typer.Typer()
+app = typer.Typer(
+    rich_markup_mode=None,
+)
 
 Env = Annotated[str | None, typer.Option("--env", help="The environment [household].")]
 Games = Annotated[Path | None, typer.Option(help="ALFWorld games: packed file or folder.")]

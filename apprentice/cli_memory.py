@@ -4,7 +4,7 @@ import typer
 
 from apprentice.flags import File, Home, Json, settings
 
-app = typer.Typer(help="Look after the memory itself.", no_args_is_help=True)
+app = typer.Typer(rich_markup_mode=None, help="Look after the memory itself.", no_args_is_help=True)
 
 
 @app.command()

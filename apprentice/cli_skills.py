@@ -11,7 +11,9 @@ from memory.items import Standing
 if TYPE_CHECKING:
     from memory.bank import ItemFilters
 
-app = typer.Typer(help="Look into what was learned, and judge it.", no_args_is_help=True)
+app = typer.Typer(
+    rich_markup_mode=None, help="Look into what was learned, and judge it.", no_args_is_help=True
+)
 
 StandingFilter = Annotated[Standing | None, typer.Option(help="Only items that stand so.")]
 ItemId = Annotated[str, typer.Argument(help="The id of an item.")]
