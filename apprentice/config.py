@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     JsonValue,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -33,6 +34,12 @@ from environments.errors import UserError
 
 PREFIX = "APPRENTICE_"
 DEFAULT_FILE = Path("apprentice.toml")
+
+
+NOT_ACTING = (
+    "home", "cache", "endpoint", "memory", "critic", "distill", "gate", "learn", "windows",
+)  # fmt: skip
+"""Sections that say nothing of how an attempt is acted; a new section does until it is named."""
 
 
 class ConfigError(UserError, ValueError):
@@ -81,6 +88,17 @@ class Budget(Section):
     tokens: PositiveInt | None = None  # prompt and completion; None: no bound
     seconds: PositiveFloat | None = None  # None: no bound
     repeat: bool | None = None  # an action where it was taken before; None: as the world has it
+
+
+class Search(Section):
+    """How far an attempt is searched before it is acted; see `agent.search.settings`."""
+
+    budget: NonNegativeInt = 0  # steps simulated for one episode; 0: no search
+    nodes: PositiveInt = 1_000  # moments held at once, for one episode
+    at_once: PositiveInt = 8  # branches grown together
+    option: PositiveInt = 1  # actions of one option, at most
+    rollouts: PositiveInt = 1  # from each new moment to an end
+    temperature: PositiveFloat = 1.0  # of what is proposed, where the policy's own is 0
 
 
 class Memory(Section):
@@ -198,6 +216,7 @@ class Config(Section):
     policy: Actor = Actor()
     endpoint: Endpoint = Field(default_factory=Endpoint)
     limits: Budget = Budget()
+    search: Search = Search()
     memory: Memory = Memory()
     critic: Judge = Judge()
     distill: Distill = Distill()
@@ -237,6 +256,16 @@ def frozen_settings(config: Config) -> str:
     """Return the settings as JSON without secrets and places, to go on with a run later."""
     places = {"home", "cache", "windows"}
     return config.model_dump_json(exclude={"endpoint": {"api_key"}, **dict.fromkeys(places, True)})
+
+
+def acting_settings(config: Config, **besides: set[str] | bool) -> str:
+    """Return as JSON what decides how an attempt goes, its briefing aside.
+
+    Args:
+        config: the settings.
+        besides: what else is left out, as pydantic's `exclude` has it.
+    """
+    return config.model_dump_json(exclude={**dict.fromkeys(NOT_ACTING, True), **besides})
 
 
 def thaw(settings: str, config: Config) -> Config:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from agent.attempt import Attempt
 from apprentice.acting import settled
 from apprentice.build import make_environment, make_policy, make_rig
-from apprentice.config import Config
+from apprentice.config import Config, acting_settings
 from apprentice.runs import EmptySplitError, Rig, Watcher, play
 from environments.episode import Episode, Split, Task
 from environments.seed import derive
@@ -279,14 +279,8 @@ def _by_kind(sheet: Sheet) -> Iterator[tuple[Answer, ...]]:
 
 def _key(config: Config, salt: str) -> str:
     """Return what tells the episodes under these settings from all others."""
-    parts = (
-        config.environment.model_dump_json(),
-        config.limits.model_dump_json(),
-        config.policy.model_dump_json(exclude={"width"}),
-        str(config.endpoint.max_tokens),
-        str(config.seed),
-    )
-    return _digest(salt, *parts)
+    told = acting_settings(config, policy={"width"})
+    return _digest(salt, told, str(config.endpoint.max_tokens))
 
 
 def _digest(*parts: str) -> str:

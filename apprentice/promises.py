@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from apprentice.acting import ADAPTERS
-from apprentice.config import Config
+from apprentice.config import Config, acting_settings
 from memory.proof import Outcome
 
 KEY_BYTES = 8
@@ -63,9 +63,5 @@ def read_promise(config: Config, adapter: str) -> Promise | None:
 
 def conditions(config: Config) -> str:
     """Return what tells conditions apart under which the same policy may do better or worse."""
-    parts = (
-        config.environment.model_dump_json(),
-        config.limits.model_dump_json(),
-        repr(config.policy.temperature),
-    )
-    return blake2b("\x1f".join(parts).encode(), digest_size=KEY_BYTES).hexdigest()
+    told = acting_settings(config, policy={"use", "width", "dtype"}, seed=True)
+    return blake2b(told.encode(), digest_size=KEY_BYTES).hexdigest()

@@ -28,7 +28,7 @@ class Reminder:
     """Briefs attempts from a bank; without a single active item it does nothing at all."""
 
     bank: Bank
-    open_shelf: Callable[[], Shelf]  # called when there is something on it: embedding takes 8 s
+    open_shelf: Callable[[], Shelf]  # called when there is something on it; the same each time
     strategy: str
     taste: Taste
     space: Space
@@ -66,9 +66,8 @@ class Reminder:
         for place, attempt in enumerate(attempts):
             if place % AGAIN_AFTER == 0:
                 active = self.bank.count(standing=Standing.ACTIVE)
-                if active and shelf is None:
-                    shelf = self.open_shelf()
-                elif shelf is not None:
+                if active:
+                    shelf = shelf or self.open_shelf()
                     shelf.refresh()
                 worth = self._worth()
             found = self._recall(attempt, shelf, worth, share) if shelf and active else None
