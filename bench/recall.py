@@ -21,16 +21,17 @@ import numpy as np
 
 from apprentice.processor import multiplies_bfloat16
 from bench.figures import Figure, flags, report
+from bench.rivals import beside
 from environments.anchor import Anchor
 from environments.episode import Completion, Ending, Episode, Split, Step, Task
 from memory.bank import Bank
 from memory.briefing import small
 from memory.candidates import NEAR, WORDED, Shelf
 from memory.claim import Owner
-from memory.embed import Embedder, embed_missing
+from memory.embed import Embedder, embed_missing, packaged
 from memory.exact import Floats
 from memory.index import Index, Which
-from memory.items import Lesson, Source, Standing
+from memory.items import Lesson, Source, Standing, text_of
 from memory.recall import Candidate, Lot, Space, Taste, recall
 from memory.store import Store
 
@@ -144,9 +145,14 @@ def measured(folder: Path, size: Size) -> dict[str, Figure]:
                 "ingest_per_s": took_in,
                 "index_per_s": size.items / built_s,
                 **compared(asked, chroma, exact),
-                **recalled(asked, bank, embedder, {"": chroma, "_without_index": exact}),
-                "mem0_recall_p50_ms": None,
-                "langmem_recall_p50_ms": None,
+                **recalled(asked, bank, embedder, {"": chroma, "_without_index": exact}, rng),
+                **beside(
+                    folder,
+                    [text_of(a_lesson(rng)) for _ in range(size.embedded)],
+                    list(questions(size.queries, rng)),
+                    embedder,
+                    packaged(),
+                ),
             }
 
 
@@ -200,7 +206,11 @@ def compared(asked: Mapping[str, Floats], chroma: Index, exact: Index) -> dict[s
 
 
 def recalled(
-    asked: Mapping[str, Floats], bank: Bank, embedder: Embedder, indexes: Mapping[str, Index]
+    asked: Mapping[str, Floats],
+    bank: Bank,
+    embedder: Embedder,
+    indexes: Mapping[str, Index],
+    rng: Random,
 ) -> dict[str, Figure]:
     """Return what it takes from a task to its briefing, with and without the embedding."""
     figures: dict[str, Figure] = {
@@ -217,7 +227,8 @@ def recalled(
             lambda text, shelf=shelf: told(shelf.near_to("cool", text, asked[text], {})), asked
         )
         figures[f"recall_with_embedding{name}_p50_ms"] = p50_ms(
-            lambda text, shelf=shelf: told(shelf.near("cool", text, {})), asked
+            lambda text, shelf=shelf: told(shelf.near("cool", text, {})),
+            questions(len(asked), rng),  # new ones: those asked before are not embedded again
         )
     return figures
 

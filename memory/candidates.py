@@ -13,10 +13,10 @@ from memory.exact import Floats, Neighbor
 from memory.items import Item, Standing
 from memory.recall import Candidate
 
-NEAR = 48
-"""Neighbors by meaning that are looked at: eight times what a briefing shows."""
+NEAR = 32
+"""Neighbors by meaning that are looked at: five times what a briefing shows."""
 
-MEANT = 16
+MEANT = 8
 """Pieces of advice for the task's type, and for any task, that are looked at though nothing in them
 is like the task: the newest, and of those whose worth is known the worthiest."""
 

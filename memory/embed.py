@@ -151,7 +151,7 @@ def _load(model: str, dtype: Dtype) -> "SentenceTransformer":
     try:
         with redirect_stderr(StringIO()):  # transformers draws a progress bar for a 0.3 s load
             return SentenceTransformer(
-                str(_packaged()) if model == DEFAULT else model,
+                str(packaged()) if model == DEFAULT else model,
                 device="cpu",
                 local_files_only=True,
                 model_kwargs={"dtype": dtype},
@@ -163,7 +163,7 @@ def _load(model: str, dtype: Dtype) -> "SentenceTransformer":
         ) from error
 
 
-def _packaged() -> Path:
+def packaged() -> Path:
     """Return the folder of the default model without running its package."""
     spec = find_spec(DEFAULT.replace("-", "_"))
     if spec is None or spec.origin is None:

@@ -5,23 +5,24 @@ PostgreSQL's tsvector would stand behind the same functions.
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import accumulate
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     Connection,
     Float,
     Integer,
     Text,
+    TextClause,
     bindparam,
     column,
     delete,
-    func,
     insert,
     literal_column,
     select,
     table,
+    text,
 )
 
 from environments.episode import Episode
@@ -91,8 +92,8 @@ def words_of(episode: Episode) -> str:
     """Return the different words of an episode: all that it was about, that was seen and done."""
     task = episode.task
     seen = (part for step in episode.steps for part in (step.observation, step.completion.text))
-    text = "\n".join((task.goal, task.kind, task.id, episode.briefing, episode.closing, *seen))
-    return " ".join(dict.fromkeys(re.findall(r"\w+", text.lower())))
+    told = "\n".join((task.goal, task.kind, task.id, episode.briefing, episode.closing, *seen))
+    return " ".join(dict.fromkeys(re.findall(r"\w+", told.lower())))
 
 
 def lived(words: str) -> ColumnElement[bool] | None:
@@ -109,27 +110,35 @@ def _affordable(connection: Connection, terms: Sequence[str]) -> str:
 
     If each word alone is in too many, all of them must be there together.
     """
-    found = sorted((_count(connection, term), term) for term in terms)
+    found = sorted(zip(_counts(connection, terms), terms, strict=True))
     total = accumulate(count for count, _ in found)
     rare = [term for (_, term), sum in zip(found, total, strict=True) if sum <= RANKED]
     if rare or not terms:
         return " OR ".join(rare)
     together = " AND ".join(terms)
-    return together if _count(connection, together) <= RANKED else ""
+    return together if _counts(connection, [together])[0] <= RANKED else ""
 
 
-def _count(connection: Connection, wanted: str) -> int:
-    """Return how many items match, counting no further than one above what can be ranked."""
-    return connection.scalar(_COUNT, {"wanted": wanted, "most": RANKED + 1}) or 0
+def _counts(connection: Connection, queries: Sequence[str]) -> list[int]:
+    """Return how many items match each, counting no further than one above what can be ranked.
+
+    In one statement: to send one for each word took a fifth of the time of a recall.
+    """
+    if not queries:
+        return []
+    asked = {f"q{place}": query for place, query in enumerate(queries)}
+    return [count for _, count in sorted(connection.execute(_counting(len(queries)), asked).all())]
 
 
-def _matches(wanted: str | BindParameter[str]) -> ColumnElement[bool]:
+def _matches(wanted: str) -> ColumnElement[bool]:
     return WORDS.c.words.op("MATCH", is_comparison=True)(wanted)
 
 
-_COUNT = select(func.count()).select_from(
-    select(WORDS.c.rowid)
-    .where(_matches(bindparam("wanted", type_=Text)))
-    .limit(bindparam("most", type_=Integer))
-    .subquery()
-)
+@cache
+def _counting(many: int) -> TextClause:
+    one = (
+        "SELECT {place}, count(*) FROM "
+        "(SELECT rowid FROM item_words WHERE words MATCH :q{place} LIMIT {most})"
+    )
+    parts = (one.format(place=place, most=RANKED + 1) for place in range(many))
+    return text(" UNION ALL ".join(parts))
