@@ -95,7 +95,10 @@ def test_an_export_to_a_file_holds_every_episode(practised, tmp_path):
     ("args", "says"),
     [
         (("run", "--env", "houshold"), "no environment 'houshold'; known: household"),
-        (("run", "--policy", "lokal"), "no policy 'lokal'; known: local[:MODEL], openai:MODEL"),
+        (
+            ("run", "--policy", "lokal"),
+            "no policy 'lokal'; known: local[:MODEL][@ADAPTER], openai:MODEL, random",
+        ),
         (("run", "--policy", "local:no-such-model"), "no-such-model"),
         (("run", "--games", "nowhere.jsonl"), "nowhere.jsonl"),
         (("run", "--resume"), "no unfinished run"),
