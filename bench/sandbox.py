@@ -16,16 +16,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import monotonic, process_time
 
-from bench.attacks import ATTACKS, ESCAPED, PRELUDE, Attack
+from bench.attacks import ATTACKS, ESCAPED, PRELUDE, STOPPED, Attack
 from bench.figures import Figure, flags, report
 from environments.sandbox.limits import Limits
 from environments.sandbox.sandbox import Sandbox
 from environments.sandbox.supervise import PROC, Outcome
 
-BOUNDS = Limits(seconds=2.0, cpu_seconds=2)
-"""Short, for half of the attacks last until they are stopped."""
+SHORT = Limits(seconds=2.0, cpu_seconds=2)
+"""For attacks that last until they are stopped."""
 
-SLACK_S = 3.0
+PATIENT = Limits(seconds=30.0, cpu_seconds=5)
+"""For attacks that end by themselves or by another limit, even on a busy machine."""
+
+SLACK_S = 10.0
 """What starting and sweeping up may take beside, on a busy machine."""
 
 VARIABLE = "SANDBOX_SECRET"
@@ -61,7 +64,7 @@ def why_lost(name: str, host: Mapping[str, object]) -> str | None:
     found = {
         "it escaped": ESCAPED in outcome.output,
         f"it ended as {outcome.verdict}": outcome.verdict not in attack.ends,
-        f"it took {seconds:.1f} s": seconds > BOUNDS.seconds + SLACK_S,
+        f"it took {seconds:.1f} s": seconds > bounds(attack).seconds + SLACK_S,
         "it left a process behind": bool(processes_with(str(host["marker"]))),
         "it left a file behind": Path(str(host["secret"])).with_name("planted").exists(),
         "it changed a secret": Path(str(host["secret"])).read_text() != str(host["marker"]),
@@ -74,7 +77,11 @@ def why_lost(name: str, host: Mapping[str, object]) -> str | None:
 
 def run(attack: Attack, host: Mapping[str, object]) -> Outcome:
     """Run an attack to its end."""
-    return Sandbox(BOUNDS).python(PRELUDE + attack.source, json.dumps(host).encode())
+    return Sandbox(bounds(attack)).python(PRELUDE + attack.source, json.dumps(host).encode())
+
+
+def bounds(attack: Attack) -> Limits:
+    return SHORT if attack.ends == STOPPED else PATIENT
 
 
 @contextmanager
@@ -118,7 +125,7 @@ def processes_with(marker: str) -> list[str]:
 
 def speed(count: int) -> dict[str, Figure]:
     """Return the checks a second on all cores, and what one costs."""
-    sandbox = Sandbox(BOUNDS)
+    sandbox = Sandbox(PATIENT)
     sandbox.python(CHECK)
     began, busy = monotonic(), process_time()
     with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -32,6 +32,9 @@ CHOICES: Mapping[str, Mapping[str, object]] = {
 }
 """Settings of worlds that cannot be opened without any."""
 
+EMPTY = frozenset({"harbor"})
+"""Worlds without tasks of their own."""
+
 GUESSES = ("0", "1", "yes", "no", "return None", "return True", "return []", "return x")
 """What chance says where any text is an action."""
 
@@ -49,7 +52,9 @@ def main() -> None:
         sys.stdout.write(json.dumps(measure(options.world, tasks)))
         return
     figures: dict[str, Figure] = {}
-    for name in [options.world] if options.world else ENVIRONMENTS:
+    for name in (
+        [options.world] if options.world else [each for each in ENVIRONMENTS if each not in EMPTY]
+    ):
         if lacking := missing(name):
             sys.stderr.write(f"{name}: left out; pip install {' '.join(lacking)}\n")
             continue

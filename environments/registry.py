@@ -149,6 +149,14 @@ def _code(games: Path | None) -> Make:
     return Code.humaneval
 
 
+def _harbor(games: Path | None) -> Make:
+    from environments.harbor.harbor import Harbor
+
+    if games is None:
+        raise SettingError("harbor", "games", None, "wanted a folder of tasks: --games FOLDER")
+    return partial(_function(Harbor), games=games)
+
+
 def _reasoning(games: Path | None) -> Make:
     from environments.worlds.reasoning import Reasoning
 
@@ -179,6 +187,7 @@ def _refuse(name: str, games: Path | None) -> None:
 ENVIRONMENTS: Mapping[str, World] = {
     "household": World("chores in a house: ALFWorld's games, or generated ones", _household),
     "code": World("Python functions to write and repair: HumanEval", _code),
+    "harbor": World("a terminal: a folder of tasks in Harbor's layout (--games)", _harbor),
     "reasoning_gym": World("puzzles with one answer, made from seeds: Reasoning Gym", _reasoning),
     "textworld_express": World("eight fast text games: CookingWorld, TWC, coins, ...", _express),
     "gymnasium": World("any Gymnasium environment that shows text: set its id", _gymnasium),

@@ -54,7 +54,7 @@ class Code:
 
         Args:
             tries: programs that may be run at one task.
-            seconds: what all tests of a program may take together.
+            seconds: processor time that all tests of a program may take together.
         """
         problems = HumanEval()
         examiner = Examiner(seconds=seconds, masked=(problems.folder,))

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ from environments.sandbox.sandbox import Sandbox
 from environments.sandbox.supervise import Outcome, Verdict
 from environments.seed import derive
 
-START_S = 5.0
-"""What the sandbox, two interpreters and a busy machine may take beside the tests themselves."""
+PATIENCE = 6
+"""Seconds on the wall for each of processor time: the verdict on a program must not depend on how
+busy the machine is. Only a program that sleeps is waited for as long."""
+
+START_S = 20.0
+"""What the sandbox and two interpreters may take beside the tests, on a busy machine."""
 
 STOPPED = {
     Verdict.FINISHED: "the program stopped its own tests",
@@ -31,20 +36,25 @@ class Examiner:
 
     def __init__(self, *, seconds: float, masked: tuple[Path, ...] = ()) -> None:
         self._seconds = seconds
-        limits = Limits(seconds=seconds + START_S, cpu_seconds=int(seconds) + 1)
+        limits = Limits(seconds=PATIENCE * seconds + START_S, cpu_seconds=ceil(seconds) + 2)
         self._sandbox = Sandbox(limits, masked=masked)
 
     def examine(self, problem: Problem, source: str) -> Report:
         """Return what becomes of a program at the tests of a problem."""
         # Not to be guessed by the program, and the same whenever the same program is examined.
         number = derive(problem.id, problem.hidden, source)
-        program = {"prelude": problem.prompt, "source": source, "entry": problem.entry}
+        program = {
+            "prelude": problem.prompt,
+            "source": source,
+            "entry": problem.entry,
+            "cpu_seconds": ceil(self._seconds),
+        }
         tests = {
             "prelude": problem.prompt,
             "entry": problem.entry,
             "visible": problem.visible,
             "hidden": problem.hidden,
-            "seconds": self._seconds,
+            "seconds": PATIENCE * self._seconds,
             "number": number,
         }
         outcome = self._sandbox.python(_judge(), _part(program) + _part(tests))

@@ -10,6 +10,7 @@ import ast
 import json
 import os
 import random
+import resource
 import select
 import signal
 import sys
@@ -20,6 +21,7 @@ from typing import Any, NoReturn
 
 LONGEST_ANSWER = 2**20  # bytes of one returned value
 LONGEST_FAULT = 300  # characters: enough for a message, and a transcript stays short
+TOO_LATE = "it did not return in time"
 PROGRAM = "<program>"
 WIDTH = 12  # digits before each part of what is given: its length
 
@@ -39,9 +41,13 @@ class Worker:
         calls, self._calls = os.pipe()
         self._answers, answers = os.pipe()
         self._rest = b""
+        self._ended = False
         self.deadline = float("inf")
         self._pid = os.fork()
         if self._pid == 0:
+            # Processor time: what a program takes, however busy the machine is.
+            seconds = program["cpu_seconds"]
+            resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
             os.close(self._calls)
             os.close(self._answers)
             serve(program, calls, answers)
@@ -57,7 +63,7 @@ class Worker:
         try:
             os.write(self._calls, repr((args, named)).encode() + b"\n")
         except OSError:
-            raise TooLateError("the program ended itself") from None
+            raise TooLateError(self._end()) from None
         return self.answer()
 
     def answer(self) -> object:
@@ -72,16 +78,24 @@ class Worker:
         return value
 
     def stop(self) -> None:
-        os.kill(self._pid, signal.SIGKILL)
+        if not self._ended:
+            os.kill(self._pid, signal.SIGKILL)
+
+    def _end(self) -> str:
+        """Return why the program is gone."""
+        self._ended = True
+        status = os.waitpid(self._pid, 0)[1]
+        late = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
+        return TOO_LATE if late else "the program ended itself"
 
     def _line(self) -> bytes:
         while b"\n" not in self._rest:
             left = self.deadline - time.monotonic()
             if left <= 0 or not select.select([self._answers], [], [], left)[0]:
-                raise TooLateError("it did not return in time")
+                raise TooLateError(TOO_LATE)
             chunk = os.read(self._answers, 65536)
             if not chunk:
-                raise TooLateError("the program ended itself")
+                raise TooLateError(self._end())
             self._rest += chunk
             if len(self._rest) > LONGEST_ANSWER:
                 raise TooLateError("it returned too much")

@@ -6,6 +6,7 @@ its own processes; no /proc, no /home, no environment variables, nothing writabl
 
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from environments.errors import UserError
@@ -16,6 +17,9 @@ SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 NOBODY = "65534"
 """The user inside; and outside too when root asks, for the kernel limits no processes of root."""
+
+UNPRIVILEGED = (f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+"""How `setpriv` makes root somebody else."""
 
 MERGED = ("bin", "sbin", "lib", "lib32", "lib64")
 """Links to /usr on a merged system, directories of their own on an older one."""
@@ -34,7 +38,19 @@ VARIABLES = {
 NICE = "10"
 """Untrusted code waits for everyone else's; 10 is what `nice` takes unless told."""
 
+ORPHANED_S = 5.0
+"""How long after its time a run ends whose supervisor was killed before bubblewrap would notice."""
+
 MEGABYTE = 2**20
+
+
+PACKAGES = {
+    "bwrap": "bubblewrap",
+    "prlimit": "util-linux",
+    "setpriv": "util-linux",
+    "timeout": "coreutils",
+}
+"""Debian's packages, where they are not called as their programs."""
 
 
 class SandboxError(UserError, OSError):
@@ -49,42 +65,48 @@ def program(name: str) -> str:
     """
     found = shutil.which(name, path=SYSTEM_PATH)
     if found is None:
-        package = {"bwrap": "bubblewrap", "python3": "python3"}.get(name, "util-linux")
+        package = PACKAGES.get(name, name)
         raise SandboxError(
             f"no {name} in {SYSTEM_PATH}, so code is not run; on Debian: apt-get install {package}"
         )
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is seen inside, apart from the system."""
+
+    masked: tuple[Path, ...] = ()  # directories that look empty
+    links: tuple[str, ...] = ()  # names in / that lead to the same name in /tmp
+
+
 def command(
-    argv: Sequence[str], limits: Limits, *, filter_fd: int, root: bool, masked: Sequence[Path] = ()
+    argv: Sequence[str], limits: Limits, sight: Sight, *, filter_fd: int, root: bool
 ) -> list[str]:
     """Return the command that runs `argv` shut in.
 
     Args:
         argv: a program of the system and its arguments.
         limits: what it may use.
+        sight: what it sees.
         filter_fd: an open file that holds the seccomp filter.
         root: whether the caller is root, who must become somebody else first.
-        masked: directories that look empty inside.
     """
     return [
-        *(_unprivileged() if root else ()),
+        # Each ends with the one before it; the first with whoever started it.
+        *(program("setpriv"), "--pdeathsig=KILL", *(UNPRIVILEGED if root else ())),
+        *(program("timeout"), "--signal=KILL", str(limits.seconds + ORPHANED_S)),
         program("bwrap"),
         *("--unshare-user", "--unshare-all", "--disable-userns", "--die-with-parent"),
         *("--new-session", "--clearenv", "--uid", NOBODY, "--gid", NOBODY, "--hostname", "sandbox"),
-        *_files(limits, masked),
+        *_files(limits, sight),
         *(word for name, value in VARIABLES.items() for word in ("--setenv", name, value)),
         *("--seccomp", str(filter_fd), "--"),
         *(program("prlimit"), *_bounds(limits), "nice", "-n", NICE, *argv),
     ]
 
 
-def _unprivileged() -> tuple[str, ...]:
-    return (program("setpriv"), f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-
-
-def _files(limits: Limits, masked: Sequence[Path]) -> Iterator[str]:
+def _files(limits: Limits, sight: Sight) -> Iterator[str]:
     yield from ("--ro-bind", "/usr", "/usr")
     for path in (Path("/") / name for name in MERGED):
         if path.is_symlink():
@@ -93,7 +115,9 @@ def _files(limits: Limits, masked: Sequence[Path]) -> Iterator[str]:
             yield from ("--ro-bind", str(path), str(path))
     for path in LINKER:
         yield from ("--ro-bind-try", path, path)
-    for path in masked:
+    for name in sight.links:
+        yield from ("--symlink", f"/tmp/{name}", f"/{name}")
+    for path in sight.masked:
         if path.is_relative_to("/usr"):  # nothing else can be seen anyway
             yield from ("--tmpfs", str(path), "--remount-ro", str(path))
     # Both are file systems in memory without a bound of their own: closed for writing.

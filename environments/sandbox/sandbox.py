@@ -10,12 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from subprocess import PIPE, Popen
 
-from environments.sandbox.bubblewrap import SandboxError, command, program
+from environments.sandbox.bubblewrap import SandboxError, Sight, command, program
 from environments.sandbox.limits import Limits
 from environments.sandbox.seccomp import seccomp_filter
 from environments.sandbox.supervise import Outcome, Verdict, supervise
 
-TRIAL = Limits(seconds=20.0)
+TRIAL = Limits(seconds=60.0)
 """Generous with time: a busy machine is not a machine without a sandbox."""
 
 ADVICE = (
@@ -32,10 +32,12 @@ class Sandbox:
         SandboxError: this machine cannot do it.
     """
 
-    def __init__(self, limits: Limits, *, masked: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, limits: Limits, *, masked: Sequence[Path] = (), links: Sequence[str] = ()
+    ) -> None:
         try_out()
         self._limits = limits
-        self._masked = tuple(masked)
+        self._sight = Sight(tuple(masked), tuple(links))
 
     def python(self, source: str, given: bytes = b"") -> Outcome:
         """Run a Python program with the system's interpreter; `given` is its standard input."""
@@ -43,7 +45,7 @@ class Sandbox:
 
     def run(self, argv: Sequence[str], given: bytes = b"") -> Outcome:
         """Run a program to its end, or to that of its limits; `given` is its standard input."""
-        return _run(argv, given, self._limits, self._masked)
+        return _run(argv, given, self._limits, self._sight)
 
 
 @lru_cache(maxsize=1)
@@ -54,16 +56,16 @@ def try_out() -> None:
         SandboxError: it cannot be done; the message says what to do.
     """
     program("bwrap")  # first: elsewhere than on Linux the rest does not even exist
-    outcome = _run((program("python3"), "-I", "-S", "-c", ""), b"", TRIAL, ())
+    outcome = _run((program("python3"), "-I", "-S", "-c", ""), b"", TRIAL, Sight())
     if outcome.verdict is not Verdict.FINISHED or outcome.code != 0:
         said = outcome.errors.decode(errors="replace").strip().rpartition("\n")[2]
         why = said or f"verdict {outcome.verdict}, code {outcome.code}"
         raise SandboxError(f"bubblewrap cannot shut code in here ({why}); {ADVICE}")
 
 
-def _run(argv: Sequence[str], given: bytes, limits: Limits, masked: Sequence[Path]) -> Outcome:
+def _run(argv: Sequence[str], given: bytes, limits: Limits, sight: Sight) -> Outcome:
     with _file("filter", seccomp_filter()) as filter_fd, _file("given", given) as given_fd:
-        line = command(argv, limits, filter_fd=filter_fd, root=os.geteuid() == 0, masked=masked)
+        line = command(argv, limits, sight, filter_fd=filter_fd, root=os.geteuid() == 0)
         with Popen(
             line,
             stdin=given_fd,
