@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -45,10 +45,6 @@ class Spoken:
     logprobs: Logprobs
     logp_D: Tensor  # of the tokens taken, without gradient
     entropy_D: Tensor  # nats, without gradient
-
-    def detached(self) -> Spoken:
-        """Return it without the graph, whose memory is then free."""
-        return replace(self, logprobs=Logprobs(taken_BT=self.logprobs.taken_BT.detach()))
 
 
 class OutOfMemoryError(UserError, MemoryError):

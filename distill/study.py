@@ -124,7 +124,7 @@ def study(  # noqa: PLR0913 - as `train`, each by its name
     def works() -> Iterator[Work]:
         for step in steps[count.at :]:
             count.seconds = before + clock() - began
-            count.spent = bounds.spent(count.seconds, count.tokens)
+            count.spent = training.team.told(bounds.spent(count.seconds, count.tokens))
             if count.spent is not None:
                 return
             work = _work(training, encoder, step, teacher, count)
@@ -132,7 +132,7 @@ def study(  # noqa: PLR0913 - as `train`, each by its name
                 yield work
 
     def keep(past: Past) -> None:
-        if checkpoints is not None:
+        if checkpoints is not None and training.team.rank == 0:
             count.seconds = before + clock() - began
             save(checkpoints, training, {"steps": digest, **_noted(count, past)})
 

@@ -19,7 +19,8 @@ from distill.collate import Work, fed
 from distill.divergence import k3
 from distill.objectives.objective import Objective
 from distill.rails import Rails, Vitals, alarm, canary_alarm
-from distill.student import OutOfMemoryError, Spoken, Student, Trained
+from distill.student import OutOfMemoryError, Student, Trained
+from distill.team import ALONE, Team
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,12 +91,23 @@ class ScalarWriter(Protocol):
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> object: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """What the student said of a part of a step, for the record."""
+
+    at: int  # which part
+    loss: float
+    logp_D: Tensor
+    entropy_D: Tensor
+
+
 class Training:
     """A student with its optimizer, at some step: what a checkpoint keeps."""
 
-    def __init__(self, student: Student, pace: Pace) -> None:
+    def __init__(self, student: Student, pace: Pace, team: Team = ALONE) -> None:
         self.student = student
         self.pace = pace
+        self.team = team
         self.step = 0
         self.optimizer = torch.optim.AdamW(
             student.weights.values(),
@@ -107,7 +119,8 @@ class Training:
 
     def learn(self, work: Work, objective: Objective) -> Vitals:
         """Take one step; none, if its gradient is not finite."""
-        loss, spoken = self._accumulate(work, objective)
+        heard = self._accumulate(work, objective)
+        self._add_up()
         norm = torch.nn.utils.clip_grad_norm_(self.student.weights.values(), self.pace.clip)
         if torch.isfinite(norm):
             self.step += 1
@@ -116,19 +129,34 @@ class Training:
             self.optimizer.step()
             self.student.publish()
         self.optimizer.zero_grad(set_to_none=True)
-        return _vitals(work, loss, float(norm), spoken)
+        return _vitals(work, float(norm), heard)
 
-    def _accumulate(self, work: Work, objective: Objective) -> tuple[float, list[Spoken]]:
-        total, spoken = 0.0, list[Spoken]()
-        for part in work.parts(self.pace.part_tokens):
+    def _accumulate(self, work: Work, objective: Objective) -> list[_Heard]:
+        """Collect the gradients of this process's share; return what all of them heard."""
+        tokens = min(self.pace.part_tokens, -(-work.tokens // self.team.size))
+        heard: list[_Heard] = []
+        for at, part in enumerate(work.parts(tokens)):
+            if at % self.team.size != self.team.rank:
+                continue
             with _memory(part.tokens):
                 said = self.student.speak(part)
                 loss = objective(said.logprobs, part.batch)
                 if loss.requires_grad:  # else no row of this part counts in any term
                     cast("Callable[[], None]", loss.backward)()
-            total += float(loss.detach())
-            spoken.append(said.detached())
-        return total, spoken
+            heard.append(_Heard(at, float(loss.detach()), said.logp_D.cpu(), said.entropy_D.cpu()))
+        return sorted(self.team.gathered(heard), key=lambda each: each.at)
+
+    def _add_up(self) -> None:
+        """Give every process the gradients of all."""
+        if self.team.size == 1:
+            return
+        weights = self.student.weights.values()
+        ours = any(weight.grad is not None for weight in weights)
+        if not self.team.added(torch.tensor(float(ours), device=self.student.device)):
+            return
+        for weight in weights:
+            given = torch.zeros_like(weight) if weight.grad is None else weight.grad
+            weight.grad = self.team.added(given)
 
 
 def train(  # noqa: PLR0913 - all that a training needs, each by its name
@@ -225,15 +253,16 @@ class _Guard:
         return reason
 
 
-def _vitals(work: Work, loss: float, norm: float, spoken: list[Spoken]) -> Vitals:
+def _vitals(work: Work, norm: float, heard: list[_Heard]) -> Vitals:
     batch = work.batch
-    logp_D = torch.cat([each.logp_D for each in spoken])
-    entropy_D = torch.cat([each.entropy_D for each in spoken])
-    own_D = (batch.source_B == Source.ROLLOUT)[:, None].expand_as(batch.mask_BT)[batch.mask_BT]
-    drift_D = k3(batch.sampled_logp_BT[batch.mask_BT], logp_D)  # KL(who acted || who learns)
+    logp_D = torch.cat([each.logp_D for each in heard])
+    entropy_D = torch.cat([each.entropy_D for each in heard])
+    own_BT = (batch.source_B == Source.ROLLOUT)[:, None].expand_as(batch.mask_BT)
+    own_D = own_BT[batch.mask_BT].cpu()
+    drift_D = k3(batch.sampled_logp_BT[batch.mask_BT].cpu(), logp_D)  # KL(who acted || who learns)
     lengths = [fed(r.encoded) for r in work.rows if r.encoded.source is Source.ROLLOUT]
     return Vitals(
-        loss=loss,
+        loss=sum(each.loss for each in heard),
         gradient=norm,
         entropy=_mean(entropy_D[own_D]),
         kl=_mean(drift_D[own_D]),
