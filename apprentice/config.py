@@ -133,7 +133,7 @@ class Distill(Section):
     trained: Trained = Trained.FULL
     rank: PositiveInt = 16  # of a LoRA
     rate: PositiveFloat | None = None  # learning rate; None: the one that suits `trained`
-    passes: PositiveInt = 10  # over the demonstrations of a cold start, with fresh detours each
+    passes: PositiveInt = 12  # over the demonstrations of a cold start, with fresh detours each
     demonstrations: int = Field(default=16, ge=0)  # of a cold start, and to replay from
     detour_chance: float | None = Field(default=None, ge=0, le=1)  # None: as `Detours` has it
     detour_longest: PositiveInt | None = None  # places; None: as `Detours` has it
@@ -250,6 +250,11 @@ def load(flags: Mapping[str, Any], file: Path | None = None) -> Config:
         return Config.model_validate(_over(_over(written, variables), _given(flags)))
     except ValidationError as error:
         raise ConfigError(_sentence(error)) from None
+
+
+def one_of_several() -> bool:
+    """Return whether `accelerate launch` started this process beside others."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def frozen_settings(config: Config) -> str:

@@ -53,9 +53,9 @@ ALFWORLD = Course(
 )
 SMALL = Course(
     demonstrations=16,
-    passes=10,
+    passes=12,
     per_step=2,
-    rounds=2,
+    rounds=1,
     attempts=6,
     practice_rate=2e-5,
     detours=Detours(chance=0.6, blunder=0.0),
