@@ -228,10 +228,12 @@ _Dumper.add_representer(str, _quoted_if_odd)
 def _to_yaml(front: Front) -> str:
     """Return YAML without three hyphens in a row: the reference reader ends the front matter there.
 
-    Only double-quoted texts hold any, and there a hyphen may be spelled as an escape.
+    And without characters that turn what follows them, which YAML takes for printable. Only
+    double-quoted texts hold either, and there any character may be spelled as an escape.
     """
     dumped = yaml.dump(front, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=LARGEST)
-    return dumped.replace("---", r"--\x2d")
+    spelled = (c if c == "\n" or c.isprintable() else f"\\U{ord(c):08x}" for c in dumped)
+    return "".join(spelled).replace("---", r"--\x2d")
 
 
 def _description(item: Item) -> str:

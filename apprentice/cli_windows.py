@@ -1,0 +1,81 @@
+"""`apprentice ui`, `mcp` and `serve`: the flags of the windows on what was learned."""
+
+from typing import Annotated
+
+import typer
+
+from apprentice.flags import File, Home, Json, settings
+
+app = typer.Typer(
+    rich_markup_mode=None,
+)
+
+Host = Annotated[
+    str | None,
+    typer.Option(help="Where to listen [127.0.0.1]; any other address asks for a token."),
+]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="0: any that is free.")]
+
+
+@app.command()
+def ui(
+    host: Host = None,
+    port: Port = None,
+    allow_edits: Annotated[
+        bool, typer.Option("--allow-edits", help="Offer to approve, retire and annotate.")
+    ] = False,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """Look at episodes, memories, adapters and runs in a browser."""
+    from apprentice.commands.ui import show
+
+    windows = {"host": host, "ui_port": port}
+    show(settings(home, config, {"windows": windows}), edits=allow_edits, as_json=json)
+
+
+@app.command()
+def mcp(
+    http: Annotated[
+        bool, typer.Option("--http", help="Over streamable HTTP instead of standard input.")
+    ] = False,
+    host: Host = None,
+    port: Port = None,
+    home: Home = None,
+    config: File = None,
+) -> None:
+    """Let other agents search memory, report outcomes and propose lessons (MCP)."""
+    from apprentice.commands.mcp import serve_mcp
+
+    windows = {"host": host, "mcp_port": port}
+    serve_mcp(settings(home, config, {"windows": windows}), http=http)
+
+
+@app.command()
+def serve(
+    policy: Annotated[
+        str | None, typer.Option(help="Who answers [the promoted adapter of the local model].")
+    ] = None,
+    upstream: Annotated[
+        str | None,
+        typer.Option(help="Pass requests on to this OpenAI-compatible address, briefed, recorded."),
+    ] = None,
+    env: Annotated[
+        str | None, typer.Option("--env", help="The world whose memory is told [household].")
+    ] = None,
+    host: Host = None,
+    port: Port = None,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """Answer OpenAI's chat completions with the promoted policy and its memory."""
+    from apprentice.commands.serve import serve_chat
+
+    rest = {
+        "windows": {"host": host, "serve_port": port, "upstream": upstream},
+        "policy": {"use": policy},
+        "environment": {"name": env},
+    }
+    serve_chat(settings(home, config, rest), as_json=json)

@@ -1,0 +1,65 @@
+"""What the pages are of: everything open that they read, and what a visitor may do."""
+
+import hmac
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from apprentice.acting import ADAPTERS
+from apprentice.build import STORE, make_bank, make_home, make_store, now
+from apprentice.config import Config
+from distill.adapters import Adapters
+from memory.annotations import Annotations
+from memory.bank import Bank
+from memory.pages import Pages
+from memory.rounds import Rounds
+from memory.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who may look, and whether they may change anything."""
+
+    token: str = ""  # asked of every visitor; empty: none is
+    edits: bool = False  # review actions are offered, which takes a token
+    hosts: tuple[str, ...] = ()  # names by which a visitor may call this server; empty: any
+
+    @property
+    def seal(self) -> str:
+        """Return what a form of ours carries and a form of another site cannot know."""
+        return hmac.new(self.token.encode(), b"form", sha256).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """All that the pages read."""
+
+    config: Config
+    store: Store
+    bank: Bank
+    annotations: Annotations
+    pages: Pages
+    rounds: Rounds
+    adapters: Adapters
+    access: Access
+    clock: Callable[[], datetime]
+
+
+@contextmanager
+def open_site(config: Config, access: Access) -> Generator[Site]:
+    """Yield everything that the pages read, open."""
+    home = make_home(config)
+    with ExitStack() as opened:
+        yield Site(
+            config=config,
+            store=opened.enter_context(make_store(config)),
+            bank=opened.enter_context(make_bank(config)),
+            annotations=opened.enter_context(Annotations.open(home / STORE)),
+            pages=opened.enter_context(Pages.open(home / STORE)),
+            rounds=opened.enter_context(Rounds.open(home / STORE)),
+            adapters=Adapters(home / ADAPTERS),
+            access=access,
+            clock=now,
+        )
