@@ -9,11 +9,12 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from apprentice.acting import ADAPTERS, BASE, LOCAL, Named, find_acting
-from apprentice.config import Config
+from apprentice.config import Config, one_of_several
 from apprentice.processor import multiplies_bfloat16
 from environments.environment import Environment
 from environments.errors import UnknownNameError, UserError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from apprentice.orders import Library
     from apprentice.remember import Reminder
     from apprentice.runs import Rig
+    from apprentice.searching import Searching
+    from distill.team import Team
     from memory.bank import Bank
     from memory.embed import Embedder
     from memory.index import Index
@@ -180,6 +183,13 @@ def make_judge(config: Config) -> "Policy | None":
     return make_policy(config.model_copy(update={"policy": actor}))
 
 
+def make_team() -> "Team":
+    """Return the processes that train together: this one, or all that were launched."""
+    from distill.team import ALONE, launched
+
+    return launched() if one_of_several() else ALONE
+
+
 @contextmanager
 def make_library(config: Config) -> "Generator[Library]":
     """Yield all that there is to learn from."""
@@ -198,12 +208,15 @@ def make_library(config: Config) -> "Generator[Library]":
 
 
 @contextmanager
-def make_rig(config: Config, *, policy: "Policy | None" = None) -> "Generator[Rig]":
+def make_rig(
+    config: Config, *, policy: "Policy | None" = None, may_search: bool = False
+) -> "Generator[Rig]":
     """Yield all that a run needs; its policy is closed by the run, the rest here.
 
     Args:
         config: the settings.
         policy: who acts, if somebody has made it already; None: the one that the settings name.
+        may_search: whether attempts are searched where the settings say so; an exam's never are.
     """
     from agent.attempt import Limits
     from apprentice.runs import Rig
@@ -221,7 +234,18 @@ def make_rig(config: Config, *, policy: "Policy | None" = None) -> "Generator[Ri
             checkpoints=make_home(config),
             clock=now,
             reminder=_reminder(config, policy, open_things),
+            search=_searching(config) if may_search else None,
         )
+
+
+def _searching(config: Config) -> "Searching | None":
+    if not config.search.budget:
+        return None
+    from agent.search.settings import SearchSettings
+    from apprentice.searching import TREES, Searching
+
+    named = config.search.model_dump(exclude={"temperature"})
+    return Searching(settings=SearchSettings(**named), trees=make_home(config) / TREES)
 
 
 def _reminder(config: Config, policy: "Policy", open_things: ExitStack) -> "Reminder | None":
@@ -235,7 +259,8 @@ def _reminder(config: Config, policy: "Policy", open_things: ExitStack) -> "Remi
 
     bank = open_things.enter_context(make_bank(config))
 
-    def open_shelf() -> Shelf:
+    @cache
+    def open_shelf() -> Shelf:  # once, for its model takes 8 s to load
         embedder = make_embedder(config)
         embed_missing(bank, embedder)
         index = open_things.enter_context(make_index(config, bank, embedder.name))

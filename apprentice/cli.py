@@ -17,13 +17,15 @@ from apprentice.cli_episodes import app as episodes_app
 from apprentice.cli_learn import app as learn_app
 from apprentice.cli_memory import app as memory_app
 from apprentice.cli_skills import app as skills_app
-from apprentice.flags import File, Home, Json, settings
+from apprentice.cli_windows import app as windows_app
+from apprentice.flags import File, Home, Json, named_numbers, settings
 from environments.episode import Split
 from environments.errors import UserError
 
 EXIT_USAGE = 2
 
 app = typer.Typer(
+    rich_markup_mode=None,  # it would swallow words in brackets
     help="An agent that learns its trade from its own episodes.",
     no_args_is_help=True,
     add_completion=False,
@@ -37,6 +39,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(adapters_app, name="adapters")
 app.add_typer(distill_app)
 app.add_typer(learn_app)  # its commands stand beside the others
+app.add_typer(windows_app)
 
 POLICIES = "local\\[:MODEL]\\[@ADAPTER], openai:MODEL or random"
 
@@ -93,6 +96,9 @@ def run(
     memory: Annotated[
         str | None, typer.Option(help="off, worth, template or embedding [worth].")
     ] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Search before acting: budget=STEPS,NAME=NUMBER,...")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
     run_id: Annotated[str | None, typer.Argument(help="Which run to resume [the latest].")] = None,
     home: Home = None,
@@ -106,6 +112,7 @@ def run(
     rest = _acting(seed, use=policy, temperature=temperature, width=width)
     rest |= {"environment": {"name": env, "games": games}, "limits": {"steps": steps}}
     rest["memory"] = {"recall": memory}
+    rest["search"] = named_numbers("--search", search)
     if resume or run_id:
         go_on(settings(home, config, rest), run_id, as_json=json)
     else:

@@ -11,7 +11,7 @@ from environments.episode import Ending, Split
 if TYPE_CHECKING:
     from memory.store import Filters
 
-app = typer.Typer(help="Look at what happened.", no_args_is_help=True)
+app = typer.Typer(rich_markup_mode=None, help="Look at what happened.", no_args_is_help=True)
 
 RunId = Annotated[str | None, typer.Option("--run", help="Only episodes of this run.")]
 EndingFilter = Annotated[Ending | None, typer.Option(help="Only episodes that ended so.")]
@@ -38,8 +38,19 @@ def list_episodes(
 
 
 @app.command()
-def show(episode: EpisodeId, home: Home = None, config: File = None, json: Json = False) -> None:
-    """Read one episode."""
+def show(
+    episode: EpisodeId,
+    tree: Annotated[bool, typer.Option("--tree", help="What was searched before it.")] = False,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """Read one episode, or see the tree of the search that found it."""
+    if tree:
+        from apprentice.commands.trees import show_tree
+
+        show_tree(settings(home, config), episode, as_json=json)
+        return
     from apprentice.commands.episodes import show as show_one
 
     show_one(settings(home, config), episode, as_json=json)

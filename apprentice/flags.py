@@ -5,8 +5,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from environments.errors import UserError
+
 if TYPE_CHECKING:
     from apprentice.config import Config
+
+
+class FlagError(UserError, ValueError):
+    """A flag was given something that it does not mean."""
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 Home = Annotated[Path | None, typer.Option(help="Where everything is kept [.apprentice].")]
@@ -20,3 +27,21 @@ def settings(home: Path | None, file: Path | None, rest: dict[str, Any] | None =
     from apprentice.config import load
 
     return load({"home": home, **(rest or {})}, file)
+
+
+def named_numbers(flag: str, given: str | None) -> dict[str, str]:
+    """Return the settings that one flag names, as in `budget=200,rollouts=2`.
+
+    >>> named_numbers("--search", "budget=200, rollouts=2")
+    {'budget': '200', 'rollouts': '2'}
+
+    Raises:
+        FlagError: a part of it is not NAME=NUMBER.
+    """
+    named: dict[str, str] = {}
+    for part in given.split(",") if given is not None else ():
+        name, equals, number = (each.strip() for each in part.partition("="))
+        if not (name and equals and number):
+            raise FlagError(f"{flag} {given!r}: {part!r} is not NAME=NUMBER, such as budget=200")
+        named[name] = number
+    return named

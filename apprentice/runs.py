@@ -19,6 +19,7 @@ from agent.checkpoints import checkpoints
 from agent.policy import Policy
 from agent.practice import practice
 from apprentice.remember import Reminder, Told
+from apprentice.searching import Searching
 from environments.environment import Environment
 from environments.episode import Episode, Split, Step, Task
 from environments.errors import UserError
@@ -53,6 +54,13 @@ class Rig:
     checkpoints: Path  # where episodes under way are kept
     clock: Callable[[], datetime]
     reminder: Reminder | None = None  # None: nothing is recalled
+    search: Searching | None = None  # None: every attempt is acted as it comes
+
+    @property
+    def actor(self) -> str:
+        """Return the name under which episodes are kept."""
+        name = self.policy.name
+        return name if self.search is None else self.search.name(name)
 
 
 def plan(run: Run, tasks: Sequence[Task]) -> tuple[Attempt, ...]:
@@ -105,6 +113,19 @@ async def play(
         keep: stores an episode.
         on_step: told of each step as it is taken.
     """
+    if rig.search is not None:
+        found = rig.search.attempts(
+            rig.policy,
+            rig.environment,
+            attempts,
+            limits=rig.limits,
+            clock=rig.clock,
+            width=min(rig.width, rig.policy.width),
+        )
+        async with aclosing(found):
+            async for episode in found:
+                keep(episode)
+        return
     file = rig.checkpoints / f"{name}.sqlite"
     async with checkpoints(file) as checkpointer:
         finished = practice(

@@ -12,7 +12,7 @@ Where a play cannot be forked, every branch is an attempt from the beginning (re
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
@@ -84,6 +84,7 @@ class Search:
         self._scene = scene
         self._clock = clock
         self._stopping = False
+        self._breadth = settings  # grows when all that it allows is known, and budget is left
         self._grower = Grower(scene, attempt, settings, self._known)
         play = scene.environment.start(attempt.task)
         self.forks = isinstance(play, Forkable)
@@ -122,10 +123,11 @@ class Search:
             (self.root.score,) = await ask(critics, Aspect.VALUE, [here])
         while (why := self._over()) is None:
             chosen = self._choose()
-            if not chosen:
+            if chosen:
+                await self._round(chosen)
+            elif not self._widen():
                 why = Why.KNOWN
                 break
-            await self._round(chosen)
         self.why = why
 
     def _over(self) -> Why | None:
@@ -138,7 +140,6 @@ class Search:
             Why.SPENT: self.spent.steps >= self.settings.budget,
             Why.FULL: self.nodes >= self.settings.nodes,
             Why.LATE: late,
-            Why.KNOWN: self.root.closed,
         }
         return next((why for why, holds in reasons.items() if holds), None)
 
@@ -149,12 +150,23 @@ class Search:
         room = max(1, (self.settings.budget - self.spent.steps) // needed)
         chosen: list[Node] = []
         while len(chosen) < min(self.settings.at_once, room):
-            node = select(self.root, self.settings) if self.forks else self.root
+            node = select(self.root, self._breadth) if self.forks else self.root
             if node is None:
                 break
             _mark(node, +1)
             chosen.append(node)
         return chosen
+
+    def _widen(self) -> bool:
+        """Look one child more broadly at every node; False: it is as broad as it may be."""
+        now = self._breadth
+        if now.fewest >= now.most:
+            return False
+        first = min(now.fewest_first + 1, now.most)
+        self._breadth = replace(now, fewest=now.fewest + 1, fewest_first=first)
+        for node in self.root.walk():
+            node.closed = node.ending is not None
+        return True
 
     async def _round(self, chosen: Sequence[Node]) -> None:
         try:
@@ -171,9 +183,9 @@ class Search:
         await self._judge_ends(grown)
         for each in grown:
             told = each.node_told
-            if told is not None:
+            if told is not None and each.opinion.said:
                 told.back_up(self._scored(each))
-            close(told or each.node, self.settings)
+            close(told or each.node, self._breadth)
 
     def _jobs(self, chosen: Sequence[Node]) -> list[Coroutine[Any, Any, Grown]]:
         share, more = divmod(self.settings.budget - self.spent.steps, len(chosen))

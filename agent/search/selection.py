@@ -51,7 +51,7 @@ def close(node: Node, settings: SearchSettings) -> None:
     """Close a node below which nothing is left, and those above it that this leaves none."""
     at: Node | None = node
     while at is not None and not _open(at, settings):
-        at.closed, at.play = True, None
+        at.closed = True
         at = at.parent
 
 

@@ -32,7 +32,7 @@ class Node:
     option: tuple[Step, ...]  # the actions taken there, at least one; empty: the root
     seen: Observation
     ending: Ending | None = None  # limits included; None: it goes on
-    play: Play | None = None  # to go on from; None: nothing can
+    play: Play | None = None  # to go on from; None: it is over
     state: Hashable = None  # what tells it from other moments; None: nothing but its words
     score: float = 0.0  # the critics', when it was new
     visits: int = 0
@@ -41,7 +41,7 @@ class Node:
     repeats: int = 0  # how often the policy proposed it again
     tries: int = 0  # proposals asked for here
     misses: int = 0  # proposals in a row that brought nothing new
-    closed: bool = False  # nothing below is left to be found
+    closed: bool = False  # nothing below is left to be found, as broadly as is looked now
     children: list["Node"] = field(default_factory=list["Node"])
 
     @property

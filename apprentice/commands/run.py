@@ -16,6 +16,7 @@ from apprentice.config import Config, frozen_settings, thaw
 from apprentice.report import Summary, summarize
 from apprentice.rollback import Production, watch_over
 from apprentice.runs import Rig, Watcher, carry_out, plan
+from apprentice.searching import Searching, acting_as, sampling
 from apprentice.terminal import Bar, Lines, Tally, inert, out, progress, say_json, table
 from environments.episode import Ending, Split
 from environments.errors import UserError
@@ -40,12 +41,12 @@ class StoppedError(UserError, RuntimeError):
 
 def begin(config: Config, split: Split, episodes: int, *, as_json: bool) -> None:
     """Practise this many episodes and print what they amount to."""
-    config = settled(config)
+    config = settled(sampling(config))
     run = new_run(config, split, episodes)
-    with make_rig(config) as rig:
+    with make_rig(config, may_search=True) as rig:
         summary = practise(config, run, rig, fresh=True)
         held = watch_over(config, rig.store)
-    show(run, summary, held, as_json=as_json)
+    show(run, summary, held, rig.search, as_json=as_json)
 
 
 def resume(config: Config, run_id: str | None, *, as_json: bool) -> None:
@@ -55,10 +56,10 @@ def resume(config: Config, run_id: str | None, *, as_json: bool) -> None:
     if run is None:
         raise NothingToResumeError("no unfinished run to resume; start one with: apprentice run")
     config = thaw(run.settings, config)
-    with make_rig(config) as rig:
+    with make_rig(config, may_search=True) as rig:
         summary = practise(config, run, rig, fresh=False)
         held = watch_over(config, rig.store)
-    show(run, summary, held, as_json=as_json)
+    show(run, summary, held, rig.search, as_json=as_json)
 
 
 def new_run(config: Config, split: Split, episodes: int) -> Run:
@@ -68,7 +69,7 @@ def new_run(config: Config, split: Split, episodes: int) -> Run:
         id=f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
         environment=config.environment.name,
         split=split,
-        policy=config.policy.use,
+        policy=acting_as(config),
         seed=config.seed,
         episodes=episodes,
         started=now,
@@ -108,20 +109,30 @@ def practise(
     except UserError as error:
         raise StoppedError(str(error), run, tally.done, EXIT_STOPPED) from error
     rows = rig.store.rows(run=run.id, limit=run.episodes)
-    return summarize(rig.policy.name, rows, tally.seconds, tally.steps)
+    return summarize(rig.actor, rows, tally.seconds, tally.steps)
 
 
-def show(run: Run, summary: Summary, held: Production | None, *, as_json: bool) -> None:
+def show(
+    run: Run,
+    summary: Summary,
+    held: Production | None,
+    search: Searching | None,
+    *,
+    as_json: bool,
+) -> None:
     """Print what a run amounts to, whether its policy keeps its promise, and where to look next."""
     if as_json:
         production = None if held is None else asdict(held) | {"withdrawn": held.broken}
-        say_json({"run": run.id, **summary.to_json(), "production": production})
+        cost = {} if search is None else {"search": search.to_json()}
+        say_json({"run": run.id, **summary.to_json(), "production": production, **cost})
         return
     console = out()
     console.print(comparison([summary]))
     broken = summary.endings.get(Ending.BROKEN, 0)
     if broken:
         console.print(f"{broken} broken; see why: apprentice episodes list --ending broken")
+    if search is not None:
+        console.print(search.sentence)
     if held is not None and held.broken:
         console.print(Text(inert(f"rolled back: {held.sentence}")))
     console.print(f"look at them: apprentice episodes list --run {run.id}")

@@ -1,0 +1,166 @@
+"""Attempts that are searched before they are acted: how a run is told to, and what it keeps of it.
+
+Beside the episode of each search stands its tree, as a file of the home: it is looked at, never
+learned from, and may be deleted.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.search.attempts import searched
+from agent.search.calibration import Calibration, calibrated
+from agent.search.critics import WORLD_ALONE, Aspect, Critics
+from agent.search.harvest import searcher
+from agent.search.record import Searched, from_json, record, to_json
+from agent.search.search import Search
+from agent.search.settings import SearchSettings
+from agent.search.walk import Scene, Spent
+from environments.errors import UserError
+
+if TYPE_CHECKING:
+    from agent.attempt import Attempt, Limits
+    from agent.policy import Policy
+    from apprentice.config import Config
+    from environments.environment import Environment
+    from environments.episode import Episode
+
+TREES = "trees"
+"""The folder of trees in the home."""
+
+
+class NoTreeError(UserError, LookupError):
+    """No tree was kept of an episode."""
+
+
+@dataclass(slots=True)
+class Searching:
+    """How a run searches, and what its searches cost."""
+
+    settings: SearchSettings
+    trees: Path
+    critics: Critics = field(default_factory=lambda: WORLD_ALONE)
+    spent: Spent = field(default_factory=Spent)
+    searches: int = 0
+    opinions: dict[Aspect, list[tuple[float, float]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+    async def attempts(
+        self,
+        policy: "Policy",
+        environment: "Environment",
+        attempts: "Iterable[Attempt]",
+        *,
+        limits: "Limits",
+        clock: Callable[[], datetime],
+        width: int,
+    ) -> "AsyncGenerator[Episode]":
+        """Yield the episode of each attempt, and keep its tree."""
+        scene = Scene(
+            environment=environment,
+            policy=policy,
+            fast=policy,
+            critics=self.critics,
+            limits=limits,
+        )
+        found = searched(
+            scene,
+            attempts,
+            settings=self.settings,
+            clock=clock,
+            concurrency=max(1, width // self.settings.at_once),
+            on_search=self.keep,
+        )
+        try:
+            async for episode in found:
+                yield episode
+        finally:
+            await found.aclose()
+
+    def name(self, policy: str) -> str:
+        """Return the name under which a policy acts that searches so."""
+        return searcher(policy, self.settings.budget)
+
+    def keep(self, search: Search) -> None:
+        """Write down a search, and add up what it cost."""
+        kept = record(search)
+        self.trees.mkdir(parents=True, exist_ok=True)
+        (self.trees / f"{kept.episode}.json").write_bytes(to_json(kept))
+        self.spent.add(kept.spent)
+        self.searches += 1
+        for aspect, said in kept.opinions.items():
+            self.opinions[aspect] += said
+
+    def calibrations(self) -> tuple[Calibration, ...]:
+        """Return how far what the critics said was from what came of it."""
+        told = (
+            (f"{aspect}: {self.critics[aspect].critic.name}", self.opinions[aspect])
+            for aspect in (Aspect.VALUE, Aspect.PROCESS)
+            if aspect in self.opinions
+        )
+        return tuple(calibrated(name, said) for name, said in told)
+
+    def to_json(self) -> Mapping[str, Any]:
+        """Return what the searches cost, as JSON knows it."""
+        return {
+            "searches": self.searches,
+            "budget": self.settings.budget,
+            "simulated_steps": self.spent.steps,
+            "turns": self.spent.turns,
+            "prompt_tokens": self.spent.prompt_tokens,
+            "completion_tokens": self.spent.completion_tokens,
+        }
+
+    @property
+    def sentence(self) -> str:
+        """Return what the searches cost, for a person."""
+        each = self.spent.steps / max(self.searches, 1)
+        tokens = self.spent.prompt_tokens + self.spent.completion_tokens
+        return (
+            f"searched {self.searches} attempts: {self.spent.steps:,} simulated steps "
+            f"({each:.0f} each, at most {self.settings.budget}), {self.spent.turns:,} turns of "
+            f"the policy, {tokens:,} tokens"
+        )
+
+
+def sampling(config: "Config") -> "Config":
+    """Return the settings with a policy that samples, if it proposes: one answer is no tree."""
+    if not config.search.budget or config.policy.temperature:
+        return config
+    actor = config.policy.model_copy(update={"temperature": config.search.temperature})
+    return config.model_copy(update={"policy": actor})
+
+
+def acting_as(config: "Config") -> str:
+    """Return the policy of a run as it is written down: what searches first is another one."""
+    named = config.policy.use
+    return searcher(named, config.search.budget) if config.search.budget else named
+
+
+def read_tree(trees: Path, episode: str) -> Searched:
+    """Return the tree that was kept of an episode.
+
+    Raises:
+        NoTreeError: none was.
+    """
+    file = trees / f"{episode}.json"
+    if not file.exists():
+        raise NoTreeError(
+            f"no tree of episode {episode} is kept; only attempts of a run with --search have one"
+        )
+    return from_json(file.read_bytes())
+
+
+def lines_of(searched: Searched) -> Sequence[str]:
+    """Return in words why a search ended and what it cost."""
+    spent = searched.spent
+    tokens = spent.prompt_tokens + spent.completion_tokens
+    return (
+        f"{len(searched.twigs)} moments; it ended because {searched.why}",
+        f"{spent.steps:,} of {searched.settings.budget:,} simulated steps, "
+        f"{spent.turns:,} turns of the policy, {tokens:,} tokens",
+    )
