@@ -62,6 +62,7 @@ class Absorber:
     clock: Callable[[], datetime]
     environment: Environment | None = None  # None: what is pruned cannot be proven
     critic: Judging | None = None  # None: only solved episodes teach
+    past: tuple[str, ...] = ()  # names of policies that acted before; one of them may be the critic
 
 
 @dataclass(kw_only=True)
@@ -212,6 +213,7 @@ def _case(episode: Episode, group: Sequence[Episode], by: Absorber) -> Case:
         siblings=tuple(others[:MOST_SIBLINGS]),
         demonstrations=_shown(episode, group, by.bank),
         gold=(world.gold(episode.task) if world else None) or (),
+        past=by.past,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
-from environments.anchor import Anchor
+from agent.judge import anchor_of
 from environments.episode import Ending, Episode
 from memory.evidence import Evidence, gather
 from memory.items import Demonstration, Source
@@ -20,6 +20,7 @@ class Case:
     siblings: tuple[Episode, ...] = ()  # other attempts at the same task, none of them broken
     demonstrations: tuple[Demonstration, ...] = ()  # of the same task
     gold: tuple[str, ...] = ()  # actions that solve it; the critic is not shown them
+    past: tuple[str, ...] = ()  # names of policies that acted before; see `agent.judge.anchor_of`
 
     def __post_init__(self) -> None:
         for other in (*self.siblings, *self.demonstrations):
@@ -49,8 +50,7 @@ class Case:
         Raises:
             HeldOutError: some of it is not of a train task.
         """
-        own = critic == self.episode.policy
-        anchor = Anchor.SELF if own else Anchor.THIRD_PARTY_JUDGE
+        anchor = anchor_of(critic, self.episode.policy, self.past)
         source = Source.of(self.episode, *self.siblings, critic=critic, anchor=anchor, made=made)
         told = (id for each in self.demonstrations for id in each.source.episodes)
         return replace(source, episodes=tuple(dict.fromkeys((*source.episodes, *told))))

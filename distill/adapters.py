@@ -153,12 +153,20 @@ class Adapters:
 
     def current(self) -> str | None:
         """Return the name of the adapter that acts; None: the base model does."""
-        history = self._history()
+        history = self.promoted()
         return history[-1] if history else None
+
+    def promoted(self) -> tuple[str, ...]:
+        """Return what was promoted and not rolled back, oldest first; the last one acts."""
+        pointer = self.folder / POINTER
+        if not pointer.exists():
+            return ()
+        told = json.loads(pointer.read_text(encoding="utf-8"))
+        return tuple(cast("list[str]", told["promoted"]))
 
     def promote(self, name: str) -> None:
         """Let an adapter act."""
-        self._point([*self._history(), self.path(name).name])
+        self._point([*self.promoted(), self.path(name).name])
 
     def roll_back(self) -> str | None:
         """Let the adapter act that acted before; return its name, or None for the base.
@@ -166,7 +174,7 @@ class Adapters:
         Raises:
             NoWayBackError: it is the base that acts.
         """
-        history = self._history()
+        history = self.promoted()
         if not history:
             raise NoWayBackError
         self._point(history[:-1])
@@ -177,12 +185,6 @@ class Adapters:
         lineage = self.lineage(name)
         before = self.blame(lineage.parent) if lineage.parent is not None else ()
         return tuple(dict.fromkeys((*before, *lineage.episodes)))
-
-    def _history(self) -> list[str]:
-        pointer = self.folder / POINTER
-        if not pointer.exists():
-            return []
-        return cast("list[str]", json.loads(pointer.read_text(encoding="utf-8"))["promoted"])
 
     def _point(self, history: Sequence[str]) -> None:
         pending = self.folder / f".{POINTER}"

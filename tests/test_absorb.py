@@ -182,6 +182,15 @@ def test_a_critique_without_a_usable_lesson_is_kept_alone(home):
     assert dict(report.skipped)[Skipped.NO_LESSON] == 1
 
 
+def test_what_an_earlier_policy_says_as_a_critic_is_told_from_what_another_model_says(home):
+    home.store.add(FAILED)
+    earlier = replace(absorber(home, answering(an_answer())), past=("wanderer", "scripted"))
+    (critique,) = asyncio.run(absorb([FAILED], earlier)).critiques
+    assert critique.source.anchor is Anchor.PAST_POLICY
+    (lesson,) = home.bank.items()
+    assert lesson.source.anchor is Anchor.PAST_POLICY
+
+
 def test_an_attempt_is_held_against_those_that_solved_the_same_task(home):
     solved = recorded(WORLD, TASK, GOLD, id="e2")
     asked = []

@@ -157,10 +157,13 @@ def test_promotion_and_rollback_move_one_pointer(kept):
     for name in ("first", "second"):
         kept.add(tiny_student(), tokenizer(), replace(LINEAGE, name=name))
     assert kept.current() is None
+    assert kept.promoted() == ()
     kept.promote("first")
     kept.promote("second")
+    assert kept.promoted() == ("first", "second")
     assert kept.current() == "second"
     assert kept.roll_back() == "first"
+    assert kept.promoted() == ("first",)
     assert kept.roll_back() is None
     with pytest.raises(NoWayBackError):
         kept.roll_back()

@@ -1,7 +1,5 @@
 """Which policies were promoted before the one that acts: judges whose weights nobody trains."""
 
-import json
-
 from apprentice.acting import ADAPTERS, BASE, LOCAL, Named
 from apprentice.config import Config
 
@@ -14,13 +12,10 @@ ALL = "all"
 
 def past_policies(config: Config) -> tuple[str, ...]:
     """Return the policies that acted before the promoted one, oldest first, by their settings."""
-    from distill.adapters import POINTER, Adapters
+    from distill.adapters import Adapters
 
-    pointer = config.home / ADAPTERS / POINTER
-    if not pointer.exists():
-        return ()
-    promoted: list[str] = json.loads(pointer.read_text(encoding="utf-8"))["promoted"]
     kept = Adapters(config.home / ADAPTERS)
+    promoted = kept.promoted()
     uses = [str(Named(LOCAL, kept.lineage(name).base, name)) for name in promoted]
     first = [str(Named(LOCAL, kept.lineage(promoted[0]).base, BASE))] if promoted else []
     return tuple(dict.fromkeys((*first, *uses[:-1])))

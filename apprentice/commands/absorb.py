@@ -13,6 +13,8 @@ from agent.critic import Critic
 from agent.evidence_critic import NAME as EVIDENCE
 from agent.evidence_critic import EvidenceCritic
 from agent.policy import Policy
+from apprentice.audits.past import past_policies
+from apprentice.audits.sample import name_of
 from apprentice.build import make_bank, make_embedder, make_environment, make_judge, make_store, now
 from apprentice.config import Config, thaw
 from apprentice.proving import PROOF
@@ -60,6 +62,7 @@ async def learn_from(config: Config, episodes: Sequence[Episode], bank: Bank) ->
         clock=now,
         environment=make_environment(config),
         critic=_critic(config, judge),
+        past=tuple(map(name_of, past_policies(config))),
     )
     try:
         told = await absorb((each for each in episodes if not _of_a_proof(each)), by)
