@@ -121,8 +121,8 @@ def _conclude(home: Path, record: Record, *, promoted: bool) -> None:
         console.print(Text(difference(gated.compared)))
         console.print(Text(sentence(gated.verdict)))
     learned = record.absorb.items if record.absorb is not None else {}
-    counts = ", ".join(f"{len(ids)} {sort}s" for sort, ids in learned.items()) or "nothing"
-    console.print(f"memory learned {counts}, as candidates")
+    words = [f"{len(ids)} {sort}{'s' * (len(ids) > 1)}" for sort, ids in learned.items()]
+    console.print(f"memory learned {', '.join(words) or 'nothing'}")
     console.print("the candidate acts from now on" if promoted else "it was not promoted")
     for what, command in NEXT.items():
         console.print(Text(f"{what:<27}apprentice {command} --home {home}"))
