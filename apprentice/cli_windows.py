@@ -1,9 +1,11 @@
 """`apprentice ui`, `mcp` and `serve`: the flags of the windows on what was learned."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from apprentice.export_form import Form
 from apprentice.flags import File, Home, Json, settings
 
 app = typer.Typer(
@@ -79,3 +81,20 @@ def serve(
         "environment": {"name": env},
     }
     serve_chat(settings(home, config, rest), as_json=json)
+
+
+@app.command()
+def export(
+    form: Annotated[Form, typer.Argument(help="What a row is.")],
+    to: Annotated[Path, typer.Argument(help="FILE.jsonl, or FILE.parquet.")],
+    env: Annotated[
+        str | None, typer.Option("--env", help="The world whose rules lead each row [household].")
+    ] = None,
+    home: Home = None,
+    config: File = None,
+    json: Json = False,
+) -> None:
+    """Write what was lived as rows for other trainers (TRL's conversational forms)."""
+    from apprentice.commands.export import export as write
+
+    write(settings(home, config, {"environment": {"name": env}}), form, to, as_json=json)
