@@ -62,16 +62,19 @@ class Reminder:
         """Yield each attempt with what is recalled for it; None: nothing is active."""
         shelf: Shelf | None = None
         worth: Worth = {}
-        active = 0
         for place, attempt in enumerate(attempts):
             if place % AGAIN_AFTER == 0:
-                active = self.bank.count(standing=Standing.ACTIVE)
-                if active:
-                    shelf = shelf or self.open_shelf()
-                    shelf.refresh()
-                worth = self._worth()
-            found = self._recall(attempt, shelf, worth, share) if shelf and active else None
+                shelf, worth = self._fresh_shelf(), self._worth()
+            found = self._recall(attempt, shelf, worth, share) if shelf else None
             yield attempt, found
+
+    def _fresh_shelf(self) -> Shelf | None:
+        """Return the shelf with all that is stored now; None: nothing is active."""
+        if not self.bank.count(standing=Standing.ACTIVE):
+            return None
+        shelf = self.open_shelf()
+        shelf.refresh()
+        return shelf
 
     def _recall(self, attempt: Attempt, shelf: Shelf, worth: Worth, share: float) -> Recollection:
         task = attempt.task
