@@ -33,6 +33,7 @@ from distill.presets import PRESETS
 from distill.rails import Rails
 from distill.render import Renderer
 from distill.study import Bounds, Studied, study
+from distill.team import ALONE, Team
 from distill.train import RATES, Pace, Training, Watch
 from distill.trained import Trained
 from environments.seed import derive
@@ -63,6 +64,7 @@ def distil(
     *,
     clock: Callable[[], float],
     watch: Watch | None = None,
+    team: Team = ALONE,
 ) -> Report:
     """Learn what was ordered, keep the adapter that comes of it, and return the report.
 
@@ -72,6 +74,7 @@ def distil(
         library: what the order names.
         clock: seconds, from any origin.
         watch: told of every step.
+        team: the processes that do this together; the first one writes.
 
     Raises:
         UnknownIdError: something that the order names was forgotten since.
@@ -84,12 +87,16 @@ def distil(
     config = config.model_copy(update={"distill": limits})
     told = lessons(limits, order, library)
     try:
-        training, tokenizer, done = _learned(config, order, library, told, (clock, watch))
+        training, tokenizer, done = _learned(config, order, library, told, (clock, watch, team))
     except UnlikeError:  # another version of this program began it: from the beginning, then
-        shutil.rmtree(library.orders / order.name)
-        training, tokenizer, done = _learned(config, order, library, told, (clock, watch))
+        if team.rank == 0:
+            shutil.rmtree(library.orders / order.name)
+        team.told(None)  # all wait until it is gone
+        training, tokenizer, done = _learned(config, order, library, told, (clock, watch, team))
     good = done.outcome.alarm is None or done.outcome.steps > limits.every
     report = _report(config, order, told, done, kept=good and done.samples > 0)
+    if team.rank:
+        return report
     write_report(library, report)
     if report.kept:
         lineage = _lineage(config, order, told, done)
@@ -103,12 +110,12 @@ def _learned(
     order: Order,
     library: Library,
     told: Lessons,
-    watched: tuple[Callable[[], float], Watch | None],
+    watched: tuple[Callable[[], float], Watch | None, Team],
 ) -> tuple[Training, PreTrainedTokenizerBase, Studied]:
     """Return what was trained as the order says, from its last checkpoint where there is one."""
-    limits, (clock, watch) = config.distill, watched
+    limits, (clock, watch, team) = config.distill, watched
     acting = find_acting(config, Named(LOCAL, order.base, order.parent or BASE))
-    training, tokenizer = open_training(config, acting, steps=len(told.steps))
+    training, tokenizer = open_training(config, acting, steps=len(told.steps), team=team)
     done = study(
         training,
         open_encoder(config, library.environment, acting),
@@ -137,7 +144,7 @@ def open_encoder(config: Config, environment: Environment, acting: Acting) -> En
 
 
 def open_training(
-    config: Config, acting: Acting, *, steps: int = 0
+    config: Config, acting: Acting, *, steps: int = 0, team: Team = ALONE
 ) -> tuple[Training, PreTrainedTokenizerBase]:
     """Return a model about to learn, and its tokenizer.
 
@@ -145,6 +152,7 @@ def open_training(
         config: how to learn.
         acting: who goes on learning.
         steps: in which the learning rate falls to nothing; 0: it stays.
+        team: the processes that train it.
     """
     limits, base, device = config.distill, _base(config, acting), best_device()
     named = config.policy.dtype
@@ -157,7 +165,7 @@ def open_training(
         rank=limits.rank,
         checkpointing=limits.checkpointing,
     )
-    return Training(student, _pace(limits, steps)), load_tokenizer(acting.folder or base)
+    return Training(student, _pace(limits, steps), team), load_tokenizer(acting.folder or base)
 
 
 def _pace(limits: Distill, steps: int) -> Pace:

@@ -12,11 +12,12 @@ import platform
 import re
 import shutil
 from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from apprentice.acting import LOCAL, Named, find_acting
 from apprentice.orders import (
@@ -29,6 +30,7 @@ from apprentice.orders import (
     write_order,
     write_report,
 )
+from distill.team import ALONE, Team
 from environments.errors import UserError
 from memory.claim import Claim, Owner, owner_of
 from memory.errors import UnknownIdError
@@ -122,26 +124,32 @@ def once(
     *,
     clock: Callable[[], datetime],
     watch: Callable[[str], AbstractContextManager[Watch]],
+    team: Team = ALONE,
 ) -> Job:
-    """Learn what is worth it, or finish what was begun; whoever calls this is alone.
+    """Learn what is worth it, or finish what was begun; whoever calls this holds the claim.
 
     Args:
         config: the settings.
         library: what there is.
         clock: the time now, with its zone.
         watch: given the name of what is learned, opens who is told of every step.
+        team: the processes that train, of which this is the first; the others `follow`.
     """
-    done = _finished(config, library, watch)
-    if done is None:
-        offer = offered(config, library, clock())
-        if offer.order is None:
-            return Job(report=None, dropped=_counts(offer))
-        write_order(library.orders, offer.order)
-        report = _learn(config, offer.order, library, watch)
-        done = Job(report=report, dropped=_counts(offer))
+    learn = partial(_learn, config, library, watch, team)
+    done = _finished(config, library, learn) or _begun(config, library, learn, clock())
+    team.told(None)  # that was all
     if config.distill.exam and done.report is not None and done.report.kept:
         return replace(done, report=examined(config, library, done.report))
     return done
+
+
+def follow(config: Config, library: Library, team: Team) -> None:
+    """Train whatever the first process of a team trains, until it says that that was all."""
+    from apprentice.distilling import distil
+
+    while (order := team.told(cast("Order | None", None))) is not None:
+        with suppress(UnknownIdError):  # the first one takes such an order back
+            distil(config, order, library, clock=monotonic, team=team)
 
 
 def examined(config: Config, library: Library, report: Report) -> Report:
@@ -252,14 +260,12 @@ def cron(expression: str) -> Callable[[datetime], datetime]:
     return lambda last: croniter(expression, last.astimezone()).get_next(datetime)
 
 
-def _finished(
-    config: Config, library: Library, watch: Callable[[str], AbstractContextManager[Watch]]
-) -> Job | None:
+def _finished(config: Config, library: Library, learn: Callable[[Order], Report]) -> Job | None:
     """Finish what was begun and killed, or return what waits for its exam; None: nothing."""
     begun = unfinished(library)
     if begun is not None:
         try:
-            return Job(report=_learn(config, begun, library, watch), resumed=True)
+            return Job(report=learn(begun), resumed=True)
         except UnknownIdError:  # what it was to learn from was forgotten since
             discard(library, begun)
     for order in ordered(library.orders) if config.distill.exam else ():
@@ -270,16 +276,26 @@ def _finished(
     return None
 
 
+def _begun(config: Config, library: Library, learn: Callable[[Order], Report], at: datetime) -> Job:
+    offer = offered(config, library, at)
+    if offer.order is None:
+        return Job(report=None, dropped=_counts(offer))
+    write_order(library.orders, offer.order)
+    return Job(report=learn(offer.order), dropped=_counts(offer))
+
+
 def _learn(
     config: Config,
-    order: Order,
     library: Library,
     watch: Callable[[str], AbstractContextManager[Watch]],
+    team: Team,
+    order: Order,
 ) -> Report:
     from apprentice.distilling import distil
 
+    team.told(order)
     with watch(order.name) as watching:
-        return distil(config, order, library, clock=monotonic, watch=watching)
+        return distil(config, order, library, clock=monotonic, watch=watching, team=team)
 
 
 def _encoder(config: Config, library: Library) -> Encoder:

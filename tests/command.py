@@ -1,6 +1,7 @@
 """Runs the real command line in a process of its own, as a user would."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,22 @@ def environment(**extra: str) -> dict[str, str]:
     ours = ("APPRENTICE_", "OPENAI_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "COLUMNS": "160", **extra}
+
+
+def several(many: int, **extra: str) -> list[dict[str, str]]:
+    """Return the variables of processes that train together, as `accelerate launch` sets them."""
+    with socket.socket() as some:
+        some.bind(("127.0.0.1", 0))
+        port = some.getsockname()[1]
+    together = {"WORLD_SIZE": many, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    together |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": 1}
+    return [
+        environment(**{
+            name: str(value)
+            for name, value in {**together, "RANK": rank, "LOCAL_RANK": rank, **extra}.items()
+        })
+        for rank in range(many)
+    ]  # fmt: skip
 
 
 def apprentice(*args: object, cwd: Path, **extra: str) -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from apprentice.commands.distill import Schedule, StoppedError, scheduled
 from apprentice.commands.run import begin
 from apprentice.jobs import ScheduleError, alone, cron, every
-from command import APPRENTICE, environment, one_line
+from command import APPRENTICE, environment, one_line, several
 from distilling import ask
 from environments.episode import Split
 from tiny_learner import install_workshop, save_tiny_model, small_config, written_settings
@@ -131,13 +131,16 @@ def test_a_job_that_is_killed_again_and_again_ends_as_one_that_was_not(place, di
         killed += process.wait() == -signal.SIGKILL
     assert killed
     done = told(ask(place, "distill", "--once", "--json"))
-    ours, theirs = (
-        load_file(each / ".apprentice/adapters/distilled-1/model.safetensors")
-        for each in (place, whole)
-    )
-    assert max(float((ours[name] - theirs[name]).abs().max()) for name in theirs) <= 1e-6
+    assert _apart(place, whole) <= 1e-6
     if done["report"]:
         assert done["report"]["tokens"] == printed["report"]["tokens"]
+
+
+def _apart(*places):
+    ours, theirs = (
+        load_file(place / ".apprentice/adapters/distilled-1/model.safetensors") for place in places
+    )
+    return max(float((ours[name] - theirs[name]).abs().max()) for name in theirs)
 
 
 def _checkpoint(place, after):
@@ -279,3 +282,21 @@ def test_a_candidate_that_nobody_examined_is_examined_before_anything_new(place)
     assert (done["report"]["name"], bool(done["report"]["verdict"])) == ("distilled-1", True)
     again = told(ask(place, "distill", "--once", "--exam", "--json"))
     assert again["report"] is None
+
+
+@pytest.mark.slow
+def test_a_job_of_two_processes_learns_what_one_does_and_reports_once(place, distilled, site):
+    whole, printed = distilled
+    both = [
+        subprocess.Popen(
+            [APPRENTICE, "distill", "--once", "--json"], cwd=place, env=env,
+            stdout=subprocess.PIPE, text=True,
+        )
+        for env in several(2, PYTHONPATH=f"{site}:{HERE}")
+    ]  # fmt: skip
+    said = [each.communicate(timeout=300)[0] for each in both]
+    assert [each.returncode for each in both] == [0, 0]
+    assert said[1] == ""
+    report = json.loads(said[0])["report"]
+    assert report["tokens"] == printed["report"]["tokens"]
+    assert _apart(place, whole) < 1e-4

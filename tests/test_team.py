@@ -1,7 +1,6 @@
 """Two processes train one student, as one process would have."""
 
 import json
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
-from command import environment
+from command import several
 from team_worker import learn
 
 HERE = Path(__file__).parent
@@ -17,22 +16,12 @@ HERE = Path(__file__).parent
 
 def two(folder: Path, killed: int = 0) -> None:
     """Train with two processes on this machine, which talk over gloo."""
-    with socket.socket() as some:
-        some.bind(("127.0.0.1", 0))
-        port = some.getsockname()[1]
-    known = {"WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    known |= {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": 1}
     both = [
         subprocess.Popen(
             [sys.executable, HERE / "team_worker.py", folder, str(killed)],
-            cwd=HERE.parent,
-            env=environment(
-                PYTHONPATH=f"{HERE}:{HERE.parent}",
-                **{name: str(value) for name, value in known.items()},
-                RANK=str(rank), LOCAL_RANK=str(rank),
-            ),
+            cwd=HERE.parent, env=env,
         )
-        for rank in (0, 1)
+        for env in several(2, PYTHONPATH=f"{HERE}:{HERE.parent}")
     ]  # fmt: skip
     assert [each.wait(timeout=300) for each in both] == [0, 0]
 

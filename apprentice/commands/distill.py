@@ -8,9 +8,9 @@ from functools import partial
 
 from rich.text import Text
 
-from apprentice.build import make_home, make_library, now
+from apprentice.build import make_home, make_library, make_team, now
 from apprentice.config import Config
-from apprentice.jobs import Forecast, Job, alone, forecast, once
+from apprentice.jobs import Forecast, Job, alone, follow, forecast, once
 from apprentice.orders import ORDERS, Report
 from apprentice.terminal import aside, duration, inert, out, say_json, table
 from environments.errors import UserError
@@ -37,13 +37,17 @@ class StoppedError(UserError, RuntimeError):
 
 
 def distill(config: Config, *, as_json: bool) -> None:
-    """Learn what is worth it, and say what came of it."""
+    """Learn what is worth it, and say what came of it; one of several processes only helps."""
     from apprentice.watching import watched
 
-    home = make_home(config)
+    home, team = make_home(config), make_team()
     try:
+        if team.rank:
+            with make_library(config) as library:
+                follow(config, library, team)
+            return
         with alone(home / ORDERS, now()), make_library(config) as library:
-            job = once(config, library, clock=now, watch=partial(watched, home))
+            job = once(config, library, clock=now, watch=partial(watched, home), team=team)
     except KeyboardInterrupt:
         raise StoppedError from None
     show(job, as_json=as_json)
