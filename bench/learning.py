@@ -6,27 +6,29 @@ attempt a task. `--games` plays ALFWorld's own games, else generated rooms. A fi
 `--test` is only ever examined. The table is Markdown, and `--plot` draws it.
 """
 
+import asyncio
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import fmean
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import torch
 
 from bench.figures import Figure, flags, report
+from bench.memory_household import measured, options_of
 from bench.schooling import (
-    Briefing,
     Course,
     Pupil,
+    acting,
     cold_start,
     enrolled,
     keep,
     played,
     practise,
     random_walks,
-    silence,
 )
 from distill.excursions import Detours
 from distill.student import Trained
@@ -35,10 +37,11 @@ from environments.episode import Episode, Split, Task
 from environments.household.household import Household
 from memory.intervals import wilson
 
+MEMORY = "+memory"
 RANDOM, ZERO, COLD = "random", "zero-shot", "cold-start"
 PRACTICED = ("reward", "critique", "reward+critique")
-ROWS = (RANDOM, ZERO, COLD, *PRACTICED)
-MEMORY = "+memory"
+ROWS = (RANDOM, *(row + more for row in (ZERO, COLD, *PRACTICED) for more in ("", MEMORY)))
+DEV = "dev"
 
 ALFWORLD = Course(
     demonstrations=240,
@@ -61,6 +64,8 @@ SMALL = Course(
     detours=Detours(chance=0.6, blunder=0.0),
 )
 QUICK = replace(SMALL, demonstrations=4, passes=1, rounds=1, tasks=2, attempts=2)
+
+DEFAULT_ROWS = (RANDOM, ZERO, COLD, "reward+critique")
 
 KIND, RECEPTACLES = "pick_and_place_simple", 6  # of the generated rooms
 QUICK_TASKS = 4
@@ -88,30 +93,49 @@ class School:
     exams: Mapping[str, tuple[Environment, Sequence[Task]]]
     course: Course
     cache: Path
-    home: Path | None  # where adapters are kept; None: they are not
+    rows: Sequence[str]
+    games: Path | None = None  # None: generated rooms
+    home: Path | None = None  # where adapters are kept; None: they are not
     began: float = field(default_factory=perf_counter)
     results: list[Result] = field(default_factory=list[Result])
 
-    def examine(self, pupil: Pupil, row: str, briefing: Briefing = silence) -> None:
+    def examine(self, pupil: Pupil, row: str) -> None:
+        """Let a pupil take all exams, and the one on dev tasks with memory too, if asked for."""
         if self.home is not None and row not in (RANDOM, ZERO):
             keep(pupil, self.home, f"{row.replace('+', '-and-')}-{pupil.seed}", row)
         for split, (world, tasks) in self.exams.items():
             home, pupil.world = pupil.world, world
-            player = random_walks if row == RANDOM else played
-            episodes = tuple(player(pupil, tasks, briefing=briefing))
+            episodes = (random_walks if row == RANDOM else played)(pupil, tasks)
             pupil.world = home
-            self.results.append(
-                Result(
-                    row=row,
-                    split=split,
-                    seed=pupil.seed,
-                    episodes=episodes,
-                    seconds=pupil.seconds,
-                    wall=perf_counter() - self.began,
-                    own=pupil.episodes,
-                )
+            self._note(pupil, row, split, episodes)
+        if row + MEMORY in self.rows:
+            self._note(pupil, row + MEMORY, DEV, self._reminded(pupil))
+
+    def _reminded(self, pupil: Pupil) -> Sequence[Episode]:
+        """Return the dev exam, taken with all that memory keeps of walkthroughs and attempts."""
+        count = str(pupil.course.demonstrations)
+        games = ["--games", str(self.games)] if self.games else ["--kind", KIND]
+        options = options_of(
+            [*games, "--seed", str(pupil.seed), "--walkthroughs", count, "--attempts", count,
+             "--receptacles", str(RECEPTACLES), "--tasks", str(len(self.exams[DEV][1]))]
+        )  # fmt: skip
+        with TemporaryDirectory() as folder:
+            *_, both = asyncio.run(measured(options, Path(folder), acting(pupil)))
+        return both.episodes
+
+    def _note(self, pupil: Pupil, row: str, split: str, episodes: Sequence[Episode]) -> None:
+        self.results.append(
+            Result(
+                row=row,
+                split=split,
+                seed=pupil.seed,
+                episodes=tuple(episodes),
+                seconds=pupil.seconds,
+                wall=perf_counter() - self.began,
+                own=pupil.episodes,
             )
-            print(_line(self.results[-1]), flush=True)
+        )
+        print(_line(self.results[-1]), flush=True)
 
 
 def main() -> None:
@@ -123,7 +147,7 @@ def main() -> None:
     world = _world(options.games)
     most = QUICK_TASKS if options.quick else options.tasks
     exams: dict[str, tuple[Environment, Sequence[Task]]] = {
-        "dev": (world, world.tasks(Split.DEV)[:most])
+        DEV: (world, world.tasks(Split.DEV)[:most])
     }
     if options.test:
         other = _world(options.test)
@@ -131,8 +155,10 @@ def main() -> None:
         exams["test"] = (other, held_out[:most])
     results: list[Result] = []
     for seed in range(options.first, options.first + options.seeds):
-        school = School(world, exams, course, options.cache, options.home)
-        attend(school, options.rows, seed, options.minutes)
+        school = School(
+            world, exams, course, options.cache, options.rows, options.games, options.home
+        )
+        attend(school, seed, options.minutes)
         results += school.results
     print(by_kind(results))
     if options.plot:
@@ -149,7 +175,9 @@ def told() -> Namespace:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--minutes", type=float, help="a seed may take, all included")
-    parser.add_argument("--rows", nargs="+", default=[RANDOM, ZERO, COLD, "reward+critique"])
+    parser.add_argument(
+        "--rows", nargs="+", choices=ROWS, default=[RANDOM, ZERO, COLD, "reward+critique"]
+    )
     parser.add_argument("--tasks", type=int, help="examined, the first so many; else all")
     parser.add_argument("--passes", type=int)
     parser.add_argument("--rounds", type=int)
@@ -162,8 +190,9 @@ def told() -> Namespace:
     return parser.parse_args()
 
 
-def attend(school: School, rows: Sequence[str], seed: int, minutes: float | None) -> None:
-    """Let a pupil go through all rows that were asked for."""
+def attend(school: School, seed: int, minutes: float | None) -> None:
+    """Let a pupil go through all rows that were asked for; one with memory follows its own."""
+    rows = {row.removesuffix(MEMORY) for row in school.rows}
     deadline = None if minutes is None else school.began + 60 * minutes
     pupil = enrolled(school.world, school.course, seed, school.cache)
     for row in (each for each in (RANDOM, ZERO) if each in rows):
@@ -192,7 +221,7 @@ def figures(results: Sequence[Result], course: Course) -> dict[str, Figure]:
         those = [each for each in results if (each.split, each.row) == (split, row)]
         episodes = [episode for each in those for episode in each.episodes]
         low, high = wilson(_share(episodes), len(episodes)).tolist()
-        name = row if split == "dev" else f"{row} on {split}"
+        name = row if split == DEV else f"{row} on {split}"
         found |= {
             f"{name}: solved": _share(episodes),
             f"{name}: interval": f"{low:.3f} to {high:.3f}",

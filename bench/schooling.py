@@ -5,7 +5,7 @@ also runs where there is nothing but torch. `seconds` is what learning takes, ex
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -55,13 +55,6 @@ EXAM_S = 300.0
 
 TRIED = 4
 """Steps, at next to no learning rate, by which the machine's speed is told."""
-
-Briefing = Callable[[Task], str]
-"""What memory says before a task; empty: nothing."""
-
-
-def silence(_: Task) -> str:
-    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,21 +172,18 @@ def played(
     *,
     attempts: int = 1,
     name: str = "",
-    briefing: Briefing = silence,
 ) -> list[Episode]:
     """Return the episodes of some attempts at each task; without a name it is a greedy exam."""
-    course = pupil.course
-    policy = LocalPolicy(
-        "local",
-        pupil.student.model,
-        pupil.tokenizer,
-        LocalSettings(
-            lanes=LANES, length=course.length, temperature=course.temperature if name else 0.0
-        ),
-    )
-    most = course.practice_steps if name else STEPS
-    plans = [(task, briefing(task), (name, i, most)) for task in tasks for i in range(attempts)]
+    policy = acting(pupil, pupil.course.temperature if name else 0.0)
+    most = pupil.course.practice_steps if name else STEPS
+    plans = [(task, (name, i, most)) for task in tasks for i in range(attempts)]
     return asyncio.run(_all(pupil, policy, plans))
+
+
+def acting(pupil: Pupil, temperature: float = 0.0) -> LocalPolicy:
+    """Return the pupil as a policy, as he is now."""
+    settings = LocalSettings(lanes=LANES, length=pupil.course.length, temperature=temperature)
+    return LocalPolicy("local", pupil.student.model, pupil.tokenizer, settings)
 
 
 def keep(pupil: Pupil, home: Path, name: str, objective: str) -> None:
@@ -212,16 +202,14 @@ def keep(pupil: Pupil, home: Path, name: str, objective: str) -> None:
     Adapters(home / "adapters").add(pupil.student, pupil.tokenizer, lineage)
 
 
-def random_walks(
-    pupil: Pupil, tasks: Iterable[Task], *, briefing: Briefing = silence
-) -> list[Episode]:
+def random_walks(pupil: Pupil, tasks: Iterable[Task]) -> list[Episode]:
     """Return what comes of acting at random."""
     policy = RandomPolicy()
-    return asyncio.run(_all(pupil, policy, [(t, briefing(t), ("random", 0, STEPS)) for t in tasks]))
+    return asyncio.run(_all(pupil, policy, [(task, ("random", 0, STEPS)) for task in tasks]))
 
 
 async def _all(
-    pupil: Pupil, policy: Policy, plans: Sequence[tuple[Task, str, tuple[str, int, int]]]
+    pupil: Pupil, policy: Policy, plans: Sequence[tuple[Task, tuple[str, int, int]]]
 ) -> list[Episode]:
     episodes = await asyncio.gather(*(_attempt(pupil, policy, *plan) for plan in plans))
     await policy.close()
@@ -270,7 +258,7 @@ def _study(
 
 
 async def _attempt(
-    pupil: Pupil, policy: Policy, task: Task, briefing: str, which: tuple[str, int, int]
+    pupil: Pupil, policy: Policy, task: Task, which: tuple[str, int, int]
 ) -> Episode:
     name, number, most = which
     identity, seed = f"{name}-{task.id}-{number}", derive(pupil.seed, name, task.id, number)
@@ -279,7 +267,7 @@ async def _attempt(
         seen = play.observation
         admissible = untried(seen.text, seen.admissible, steps)
         turn = Turn(
-            messages=transcript(pupil.world.instructions, briefing, steps, seen.text),
+            messages=transcript(pupil.world.instructions, "", steps, seen.text),
             admissible=admissible,
             seed=derive(seed, len(steps)),
             episode=identity,
@@ -307,7 +295,6 @@ async def _attempt(
         policy=policy.name,
         temperature=policy.temperature,
         seed=seed,
-        briefing=briefing,
         started=datetime.now(UTC),
         seconds=0.0,
     )

@@ -1,6 +1,6 @@
-"""The tree in the README: every module with the first sentence of its docstring.
+"""The tree in docs/tree.md: every module with the first sentence of its docstring.
 
-`python -m docs.tree` writes it anew between its markers; a test compares.
+`python -m docs.tree` writes it anew; a test compares.
 """
 
 import ast
@@ -8,20 +8,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
+FILE = ROOT / "docs" / "tree.md"
 FOLDERS = ("environments", "memory", "agent", "distill", "apprentice", "bench")
-BEGIN, END = "<!-- tree -->\n```\n", "```\n<!-- end of tree -->\n"
+HEAD = "# The tree\n\nEvery module with its purpose, the lowest layer first; written by `python -m docs.tree`.\n"
 WIDTH = 128
 
 
 def tree() -> str:
-    """Return a line for each module, folder by folder, the lowest layer first."""
-    return "".join(f"{line}\n" for folder in FOLDERS for line in _lines(ROOT / folder, 0))
-
-
-def written(readme: str) -> str:
-    """Return the tree as a README has it."""
-    return readme.split(BEGIN)[1].split(END)[0]
+    """Return the whole page."""
+    lines = "".join(f"{line}\n" for folder in FOLDERS for line in _lines(ROOT / folder, 0))
+    return f"{HEAD}\n```\n{lines}```\n"
 
 
 def _lines(folder: Path, depth: int) -> Iterator[str]:
@@ -40,10 +36,8 @@ def _first_sentence(path: Path) -> str:
 
 
 def main() -> None:
-    """Write the tree into the README."""
-    readme = README.read_text(encoding="utf-8")
-    before, _, rest = readme.partition(BEGIN)
-    README.write_text(f"{before}{BEGIN}{tree()}{END}{rest.partition(END)[2]}", encoding="utf-8")
+    """Write the page."""
+    FILE.write_text(tree(), encoding="utf-8")
 
 
 if __name__ == "__main__":

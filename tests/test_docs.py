@@ -6,11 +6,13 @@ import pytest
 from typer.testing import CliRunner
 
 from apprentice.cli import app
-from docs.tree import README, tree, written
+from docs.tree import FILE, ROOT, tree
+
+README = ROOT / "README.md"
 
 
-def test_the_tree_in_the_readme_is_the_tree():
-    assert written(README.read_text(encoding="utf-8")) == tree(), "run: python -m docs.tree"
+def test_the_page_of_the_tree_is_the_tree():
+    assert FILE.read_text(encoding="utf-8") == tree(), "run: python -m docs.tree"
 
 
 def test_every_module_says_what_it_is():
