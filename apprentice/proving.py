@@ -22,7 +22,7 @@ from memory.items import Demonstration, Item, Standing
 from memory.proof import Outcome, Pair, Verdict, judge, sentence
 from memory.recall import on_trial
 from memory.sequential import Plan
-from memory.trials import Result, Trial, Trials
+from memory.trials import Result, Trial, Trials, plan_of
 
 PROOF = "proof"
 """Who did it, in the journal; and how the runs of its episodes begin, which teach nothing."""
@@ -33,6 +33,9 @@ TOGETHER = 10
 PAIRS = 300
 """At most, for one candidate: 200 would show ten points in the first round in half of the cases
 (python -m bench.admission)."""
+
+LARGEST_GAIN = 0.5
+"""In share solved. Where only more than this could be proven, a trial would retire what is good."""
 
 HASHED = 1 << 63  # how many values `derive` can have
 KEY_BYTES = 8
@@ -216,10 +219,11 @@ def _untriable(item: Item, tasks: Sequence[Task], level: float, court: Court) ->
         return f"is {item.standing}; only candidates are proved"
     if on_trial(item, (), court.reminder.space) is None:
         return "does not fit the budget of a briefing; raise memory.budget"
-    if 0.5 ** len(tasks) > level:
+    provable = plan_of(level, min(PAIRS, len(tasks))).worthwhile if tasks else 1.0
+    if provable > LARGEST_GAIN:
         return (
-            f"{len(tasks)} train tasks of its kind are set aside, too few to prove anything at "
-            f"level {level:.2g}; give more tasks, or raise memory.set_aside"
+            f"{len(tasks)} train tasks of its kind are set aside, too few to prove even a gain of "
+            f"{LARGEST_GAIN:.0%} at level {level:.2g}; give more tasks, or raise memory.set_aside"
         )
     return None
 

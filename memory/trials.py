@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from scipy.special import ndtri
 from sqlalchemy import ColumnElement, Connection, func, insert, select, update
 
 from memory.database import Opened, insert_new, writing
@@ -17,6 +18,13 @@ from memory.proof import Pair
 from memory.schema import TRIAL, TRIAL_PAIR
 from memory.sequential import Plan
 from memory.spending import Spending
+
+DISCORDANT = 0.3
+"""Share of pairs that one of the two attempts alone solves, as planned with: at 300 pairs and the
+level of the first round of ten it makes ten points the gain that can be proven."""
+
+WORTHWHILE = 0.10  # gain in share solved that we would be sorry to miss
+POWER = 0.8  # chance to prove such a gain
 
 
 class Result(StrEnum):
@@ -38,6 +46,18 @@ class Trial:
     opened: datetime
     pairs: tuple[Pair, ...] = ()  # in the order in which they count
     result: Result | None = None  # None: it goes on
+
+
+def plan_of(level: float, pairs: int) -> Plan:
+    """Return the plan of a trial that can have so many pairs at such a level.
+
+    Where they are few, a gain of ten points is out of reach from the start, and to give up what
+    has no more to offer would mean to give up on everything: so we look for the gain that they can
+    show, by the normal approximation of McNemar's test (Miettinen 1968).
+    """
+    quantiles = float(ndtri(1 - level) + ndtri(POWER))
+    provable = quantiles * (DISCORDANT / pairs) ** 0.5
+    return Plan(level=level, pairs=pairs, worthwhile=min(0.99, max(WORTHWHILE, provable)))
 
 
 class Trials(Opened):
@@ -109,7 +129,7 @@ class Trials(Opened):
                     item=found["item"],
                     version=found["version"],
                     round=found["round"],
-                    plan=Plan(level=found["level"], pairs=found["pairs"]),
+                    plan=plan_of(found["level"], found["pairs"]),
                     opened=found["opened"],
                     pairs=_pairs(connection, found["item"], found["round"]),
                     result=found["result"] and Result(found["result"]),

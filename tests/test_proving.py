@@ -27,10 +27,11 @@ from memory.candidates import Shelf
 from memory.embed import embed_missing
 from memory.index import Index, Which
 from memory.items import Lesson, Standing
+from memory.power import draw, joint, run
 from memory.proof import Outcome, Reason
 from memory.recall import Space, Taste
 from memory.spending import Spending
-from memory.trials import Result
+from memory.trials import Result, plan_of
 from store_worker import MORNING
 from wandering import recorded
 
@@ -239,6 +240,16 @@ def test_where_too_few_tasks_are_set_aside_nothing_is_begun(place):
     assert "too few" in ruling.words
     assert place.trials.spending() == Spending()
     assert place.bank.get(item.id).standing is Standing.CANDIDATE
+
+
+def test_a_trial_of_few_pairs_looks_for_a_gain_that_they_can_show():
+    rng = np.random.default_rng(0)
+    for pairs, gain in [(29, 0.5), (60, 0.35), (300, 0.12)]:
+        plan = plan_of(Spending().level(10), pairs)
+        course = run(*draw(joint(0.3, 0.3 + gain, 0.3), 300, pairs, rng), plan)
+        assert course.share > 0.7
+    assert plan_of(Spending().level(10), 300).worthwhile == pytest.approx(0.10, abs=0.01)
+    assert plan_of(0.05, 5000).worthwhile == 0.10
 
 
 def test_what_does_not_fit_a_briefing_is_not_tried(place):
