@@ -15,6 +15,7 @@ from environments.errors import UserError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
+    from uvicorn import Server
 
     from apprentice.config import Config
 
@@ -26,6 +27,11 @@ TOKEN_BYTES = 24
 
 WAITING = 512
 """Connections that may wait to be taken up: more than are ever asked for at once."""
+
+
+KEPT_S = 75
+"""Seconds that an idle connection is kept open. At uvicorn's 5, a busy client now and then sends
+into one that is being closed, and its request is lost."""
 
 
 class PortError(UserError, OSError):
@@ -49,8 +55,6 @@ def listen(app: ASGIApp, config: Config, port: int, path: str, *, as_json: bool)
     Raises:
         PortError: the port is not to be had.
     """
-    import uvicorn
-
     host = config.windows.host
     with taken(host, port) as bound:
         name = f"[{host}]" if ":" in host else host
@@ -59,8 +63,21 @@ def listen(app: ASGIApp, config: Config, port: int, path: str, *, as_json: bool)
             say_json({"url": where})
         else:
             out().print(Text(f"{where}   (Ctrl-C ends it)"), soft_wrap=True)
-        settings = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="on")
-        uvicorn.Server(settings).run(sockets=[bound])
+        server_of(app).run(sockets=[bound])
+
+
+def server_of(app: ASGIApp) -> Server:
+    """Return a server, not yet running, that keeps idle connections as long as clients do."""
+    import uvicorn
+
+    settings = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        lifespan="on",
+        timeout_keep_alive=KEPT_S,
+    )
+    return uvicorn.Server(settings)
 
 
 def taken(host: str, port: int) -> socket.socket:

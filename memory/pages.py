@@ -5,6 +5,7 @@ for: so a hundred thousand episodes are looked through as fast as
 a hundred.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Unpack
@@ -115,13 +116,13 @@ class Pages(Opened):
         newest = select(RUN.c.id).order_by(RUN.c.started.desc(), RUN.c.id.desc()).limit(runs)
         with self._engine.connect() as connection:
             ids = list(connection.scalars(newest))
-            found = [_tally(connection, id) for id in reversed(ids)]
-        return tuple(each for each in found if each is not None)
+            found = _tallies(connection, ids)
+        return tuple(found[id] for id in reversed(ids) if id in found)
 
     def tally(self, run: str) -> Tallied | None:
         """Return what a run amounts to so far; None: it has no episode."""
         with self._engine.connect() as connection:
-            return _tally(connection, run)
+            return _tallies(connection, [run]).get(run)
 
     def items(
         self, *, limit: int, before: str | None = None, **filters: Unpack[ItemFilters]
@@ -191,9 +192,10 @@ def _different(connection: Connection, wanted: Column[Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _tally(connection: Connection, run: str) -> Tallied | None:
-    """Return what the episodes of a run amount to, or None without any."""
+def _tallies(connection: Connection, runs: Sequence[str]) -> dict[str, Tallied]:
+    """Return what the episodes of these runs amount to, by run; read from one index alone."""
     query = select(
+        EPISODE.c.run,
         func.max(EPISODE.c.policy).label("policy"),
         func.max(EPISODE.c.split, type_=EPISODE.c.split.type).label("split"),
         func.count().label("episodes"),
@@ -204,9 +206,9 @@ def _tally(connection: Connection, run: str) -> Tallied | None:
         func.sum(EPISODE.c.completion_tokens).label("completion_tokens"),
         func.min(EPISODE.c.started, type_=Instant()).label("first"),
         func.max(EPISODE.c.started, type_=Instant()).label("last"),
-    ).where(EPISODE.c.run == run)
-    row = connection.execute(query).mappings().one()
-    return Tallied(run=run, **row) if row["episodes"] else None
+    ).where(EPISODE.c.run.in_(runs))
+    found = connection.execute(query.group_by(EPISODE.c.run)).mappings()
+    return {row["run"]: Tallied(**row) for row in found}
 
 
 def _many(ending: Ending) -> ColumnElement[int]:

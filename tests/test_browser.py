@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 
-from apprentice.listening import taken
+from apprentice.listening import server_of, taken
 from apprentice.web.app import create_app
 from windowed import hostile, looking, real_home
 
@@ -41,7 +40,7 @@ def config(tmp_path_factory):
 def serving(app):
     """Serve on a free port of this machine."""
     bound = taken("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on"))
+    server = server_of(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
     thread.start()
     try:

@@ -7,10 +7,9 @@ from dataclasses import replace
 import httpx2
 import openai
 import pytest
-import uvicorn
 
 from agent.scripted import Scripted
-from apprentice.listening import behind_token, taken
+from apprentice.listening import behind_token, server_of, taken
 from apprentice.serve.answering import Local, Upstream
 from apprentice.serve.app import Counter, create_app
 from apprentice.serve.sessions import Place, Sessions
@@ -55,7 +54,7 @@ def listening(answers, folder, *, reminder=None, token=""):
         )
         app = behind_token(create_app(Counter(answers, Sessions(place), lambda: MORNING)), token)
         bound = taken("127.0.0.1", 0)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on"))
+        server = server_of(app)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:

@@ -30,6 +30,9 @@ OUTSIDE = {"id", "version", "standing", "source", "environment", "kind", "moves"
 EPISODE = re.compile(r"(?:episode |step (?P<step>\d+) of |at the end of )(?P<id>[^\s:]+):")
 """How a line of lineage names an episode, and a step of it."""
 
+MEMORY = re.compile(r"([DLS]\d+) (?:demonstration|lesson|skill) v")
+"""How one begins that is of a memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Listed:
@@ -161,11 +164,12 @@ def changed(older: Item, newer: Item) -> Iterator[str]:
 
 def ground(found: Trace) -> Ground:
     """Return a lineage with the addresses of the episodes and steps that it names."""
-    named = EPISODE.search(found.line)
+    memory, lived = MEMORY.match(found.line), EPISODE.search(found.line)
     to = None
-    if named is not None:
-        step = named["step"]
-        to = f"/episodes/{named['id']}" + (f"#step-{step}" if step else "")
+    if memory is not None:
+        to = f"/skills/{memory[1]}"
+    elif lived is not None:
+        to = f"/episodes/{lived['id']}" + (f"#step-{lived['step']}" if lived["step"] else "")
     return Ground(found.line, to, tuple(ground(each) for each in found.grounds))
 
 

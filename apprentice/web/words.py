@@ -102,7 +102,8 @@ def _environment() -> Environment:
         "number": _number,
     }
     found.filters.update(filters)
-    found.globals.update({"address": address})
+    known: dict[str, Any] = found.globals
+    known["address"] = address
     return found
 
 
