@@ -4,7 +4,6 @@ Beside the episode of each search stands its tree, as a file of the home: it is 
 learned from, and may be deleted.
 """
 
-from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.search.attempts import searched
-from agent.search.calibration import Calibration, calibrated
-from agent.search.critics import WORLD_ALONE, Aspect, Critics
+from agent.search.critics import WORLD_ALONE, Critics
 from agent.search.harvest import searcher
 from agent.search.record import Searched, from_json, record, to_json
 from agent.search.search import Search
@@ -45,9 +43,6 @@ class Searching:
     critics: Critics = field(default_factory=lambda: WORLD_ALONE)
     spent: Spent = field(default_factory=Spent)
     searches: int = 0
-    opinions: dict[Aspect, list[tuple[float, float]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
 
     async def attempts(
         self,
@@ -92,17 +87,6 @@ class Searching:
         (self.trees / f"{kept.episode}.json").write_bytes(to_json(kept))
         self.spent.add(kept.spent)
         self.searches += 1
-        for aspect, said in kept.opinions.items():
-            self.opinions[aspect] += said
-
-    def calibrations(self) -> tuple[Calibration, ...]:
-        """Return how far what the critics said was from what came of it."""
-        told = (
-            (f"{aspect}: {self.critics[aspect].critic.name}", self.opinions[aspect])
-            for aspect in (Aspect.VALUE, Aspect.PROCESS)
-            if aspect in self.opinions
-        )
-        return tuple(calibrated(name, said) for name, said in told)
 
     def to_json(self) -> Mapping[str, Any]:
         """Return what the searches cost, as JSON knows it."""
