@@ -43,7 +43,7 @@ BYTES_PER_TOKEN = 3
 NO_KEY = "EMPTY"
 """Sent where no key is set: local servers take any, and OpenAI's client insists on one."""
 
-POLICIES = ("local[:MODEL][@ADAPTER]", "openai:MODEL", "random")
+POLICIES = ("local[:MODEL][@ADAPTER]", "openai:MODEL", "graph:MODULE:VARIABLE", "random")
 
 
 class PlaceError(UserError, OSError):
@@ -126,6 +126,10 @@ def make_policy(config: Config) -> "Policy":
         return RandomPolicy()
     if named.kind == "openai" and named.model:
         return _chat(config, named.model)
+    if named.kind == "graph":
+        from agent.guest import load_guest
+
+        return load_guest(named.model, Path.cwd())
     if named.kind == LOCAL:
         return _local(config, named)
     raise UnknownNameError("policy", config.policy.use, POLICIES)
@@ -195,12 +199,18 @@ def make_library(config: Config) -> "Generator[Library]":
     """Yield all that there is to learn from."""
     from apprentice.orders import ORDERS, Library
     from distill.adapters import Adapters
+    from memory.annotations import Annotations
 
     home = make_home(config)
-    with make_store(config) as store, make_bank(config) as bank:
+    with (
+        make_store(config) as store,
+        make_bank(config) as bank,
+        Annotations.open(home / STORE) as annotations,
+    ):
         yield Library(
             store=store,
             bank=bank,
+            annotations=annotations,
             environment=make_environment(config),
             adapters=Adapters(home / ADAPTERS),
             orders=home / ORDERS,

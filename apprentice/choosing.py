@@ -14,6 +14,8 @@ from itertools import chain, islice, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from apprentice.acting import BASE
+from apprentice.audits.sample import name_of
+from apprentice.audits.trust import measured_gaps
 from apprentice.orders import STEM, Library, Order, ordered
 from distill.collate import fed
 from distill.curriculum import compared
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from apprentice.acting import Acting
     from apprentice.config import Config
     from environments.episode import Episode
+    from memory.annotations import Annotation
     from memory.bank import Bank
     from memory.records import EpisodeRow
 
@@ -70,8 +73,9 @@ def place_order(
     critiques = _critiques(library.bank, chain(*groups)) if preset.teaches else {}
     chosen, even = _comparable(groups, critiques)
     dropped.update(even)
-    shown = shown_tasks(library, limits.demonstrations)
-    if not chosen and (preset.practises or not _new(library, acting, shown)):
+    shown, said = shown_tasks(library, limits.demonstrations), corrected_steps(library)
+    taught = {each.episode for each in said}
+    if not chosen and (preset.practises or not _new(library, acting, shown, taught)):
         return Offer(None, dropped)
     order = Order(
         name=_free_name(library),
@@ -87,6 +91,11 @@ def place_order(
         demonstrations=shown[0],
         walkthroughs=shown[1],
         canaries=mastered(library, acting, limits.canaries) if preset.practises else (),
+        corrections=tuple(each.id for each in said),
+        gaps={
+            kind: (gap.low, gap.high)
+            for kind, gap in measured_gaps(config.home, name_of(acting.use)).items()
+        },
     )
     return Offer(order, dropped, _tokens(encoder, chosen))
 
@@ -106,6 +115,21 @@ def shown_tasks(library: Library, most: int) -> tuple[tuple[str, ...], tuple[str
     known = {item.task for item in chosen}
     left = (t.id for t in world.tasks(Split.TRAIN) if t.id not in known and world.gold(t))
     return tuple(item.id for item in chosen), tuple(islice(left, most - len(chosen)))
+
+
+def corrected_steps(library: Library) -> tuple[Annotation, ...]:
+    """Return the last correction that a person made of each step of a train episode here."""
+    last: dict[tuple[str, int], Annotation] = {}
+    for each in library.annotations.all():
+        if each.step is not None:
+            last[each.episode, each.step] = each
+    tasks = {id: library.store.get(id).task for id, _ in last}
+    ours = {
+        id
+        for id, task in tasks.items()
+        if task.split is Split.TRAIN and task.environment == library.environment.name
+    }
+    return tuple(each for each in last.values() if each.episode in ours)
 
 
 def mastered(library: Library, acting: Acting, most: int) -> tuple[str, ...]:
@@ -193,10 +217,15 @@ def _comparable(
     return chosen, dropped
 
 
-def _new(library: Library, acting: Acting, shown: tuple[tuple[str, ...], tuple[str, ...]]) -> bool:
-    """Whether something is shown that the one who learns has not been shown."""
+def _new(
+    library: Library,
+    acting: Acting,
+    shown: tuple[tuple[str, ...], tuple[str, ...]],
+    corrected: Collection[str],
+) -> bool:
+    """Whether something is shown or corrected that the one who learns has not been shown."""
     if acting.adapter == BASE:
-        return any(shown)
+        return any(shown) or bool(corrected)
     seen_episodes, seen_tasks = set[str](), set[str]()
     name: str | None = acting.adapter
     while name is not None:
@@ -205,9 +234,8 @@ def _new(library: Library, acting: Acting, shown: tuple[tuple[str, ...], tuple[s
         seen_tasks.update(lineage.walkthroughs)
         name = lineage.parent
     items = library.bank.some(shown[0])
-    return bool(set(shown[1]) - seen_tasks) or any(
-        set(item.source.episodes) - seen_episodes for item in items
-    )
+    new = bool(set(shown[1]) - seen_tasks) or bool(set(corrected) - seen_episodes)
+    return new or any(set(item.source.episodes) - seen_episodes for item in items)
 
 
 def _free_name(library: Library) -> str:

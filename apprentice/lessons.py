@@ -1,4 +1,4 @@
-"""An order as steps of learning: attempts with their worth and hints, demonstrations carried out.
+"""An order as steps of learning: attempts with their worth, what was shown, what people corrected.
 
 The same order gives the same steps whenever it is asked, so they are never written down.
 """
@@ -11,6 +11,7 @@ from itertools import chain
 from random import Random
 from typing import TYPE_CHECKING
 
+from apprentice.audits.trust import corrections, trusted
 from distill.collate import Chosen
 from distill.curriculum import compared, dealt, demonstrated, grouped, internalised, mixed
 from distill.encode import Reading
@@ -21,13 +22,13 @@ from distill.signals.anchors import Anchored, allow
 from environments.anchor import Anchor
 from environments.episode import Ending
 from environments.seed import derive
+from memory.intervals import Interval
 from memory.items import Demonstration
 
 if TYPE_CHECKING:
     from apprentice.config import Distill
     from apprentice.orders import Library, Order
     from environments.episode import Task
-    from memory.intervals import Interval
     from memory.items import Critique
 
 
@@ -49,38 +50,49 @@ class Lessons:
     remarks: tuple[str, ...]
 
 
-def lessons(
-    limits: Distill,
-    order: Order,
-    library: Library,
-    gaps: Mapping[str, Interval] | None = None,
-) -> Lessons:
+def lessons(limits: Distill, order: Order, library: Library) -> Lessons:
     """Return the steps of an order: the same ones, whenever it is asked.
 
     Args:
         limits: how much of what goes into a step.
         order: what to learn.
         library: what it names.
-        gaps: where the model may judge itself; see `distill.signals.anchors`.
     """
+    gaps = {kind: Interval(*ends) for kind, ends in order.gaps.items()}
     rng = Random(derive(order.seed, order.name, "lessons"))
     plans = _plans(order, library)
     guide = _guide(limits, library, plans)
 
-    shown: dict[str, Shown] = {}
+    corrected, shown = _corrected(order, library, gaps)
 
     def carried_out() -> tuple[Chosen, ...]:
         done = list(_carried_out(guide, plans, rng, order))
         shown.update((reading.episode.id, plan) for plan, reading in done)
-        return demonstrated(reading for _, reading in done)
+        return (*demonstrated(reading for _, reading in done), *corrected)
 
     if not PRESETS[order.preset].practises:
         passes = (dealt(carried_out(), limits.per_step, rng) for _ in range(limits.passes))
         return Lessons(steps=tuple(chain.from_iterable(passes)), shown=shown, remarks=())
-    fresh, remarks = _fresh(limits, order, library, gaps or {})
+    fresh, remarks = _fresh(limits, order, library, gaps)
     replayed = carried_out()
     steps = mixed(dealt(fresh, limits.per_step, rng), replayed, limits.replay, rng)
     return Lessons(steps=tuple(steps), shown=shown, remarks=remarks)
+
+
+def _corrected(
+    order: Order, library: Library, gaps: Mapping[str, Interval]
+) -> tuple[tuple[Chosen, ...], dict[str, Shown]]:
+    """Return the better actions that people named, each after what led there, and where from."""
+    found = [
+        (said.episode, each)
+        for said in library.annotations.some(order.corrections)
+        for each in corrections(library.store, [said])
+    ]
+    shown: dict[str, Shown] = {}
+    for id, each in found:
+        episode = each.chosen.reading.episode
+        shown[episode.id] = Shown(episode.task, episode.actions, (id,))
+    return trusted([each for _, each in found], gaps).chosen if found else (), shown
 
 
 def _plans(order: Order, library: Library) -> list[Shown]:

@@ -1,16 +1,17 @@
 """What a distillation is to learn from, and what came of it: two files, written whole.
 
 An order names everything before anything is trained: the adapter to go on from, the attempts, the
-critiques, the demonstrations, the seed. So a job that was killed learns the same, whatever was
-stored since, and what was ordered once is not learned again. Episodes and memories are named, never
-copied: what is forgotten is in no order.
+critiques, the demonstrations, what people corrected, how far the model may judge itself, the seed.
+So a job that was killed learns the same, whatever was stored or measured since, and what was
+ordered once is not learned again. Episodes and memories are named, never copied: what is forgotten
+is in no order.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from distill.adapters import Adapters
     from environments.environment import Environment
+    from memory.annotations import Annotations
     from memory.bank import Bank
     from memory.store import Store
 
@@ -45,6 +47,9 @@ class Order:
     demonstrations: tuple[str, ...] = ()  # ids of items
     walkthroughs: tuple[str, ...] = ()  # tasks that the environment shows how to solve
     canaries: tuple[str, ...] = ()  # tasks that are mastered
+    corrections: tuple[str, ...] = ()  # ids of annotations: better actions that people named
+    gaps: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
+    """The ends of the measured gap by kind of task, of who goes on learning as its own judge."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self) | {"made": self.made.isoformat()}
@@ -55,6 +60,7 @@ class Order:
             name: tuple(each) if isinstance(each, list) else each for name, each in told.items()
         }
         read["made"] = datetime.fromisoformat(told["made"])
+        read["gaps"] = {kind: (low, high) for kind, (low, high) in told.get("gaps", {}).items()}
         return cls(**read)
 
 
@@ -64,6 +70,7 @@ class Library:
 
     store: Store
     bank: Bank
+    annotations: Annotations
     environment: Environment
     adapters: Adapters
     orders: Path

@@ -13,6 +13,7 @@ from environments.anchor import Anchor
 from environments.episode import Episode
 from environments.errors import UserError
 from memory.database import Opened, writing
+from memory.errors import UnknownIdError
 from memory.journal import Deed, Entry
 from memory.projection import next_seq, record
 from memory.schema import JOURNAL
@@ -60,6 +61,20 @@ class Annotations(Opened):
     def all(self) -> tuple[Annotation, ...]:
         """Return what was said of all episodes that are not forgotten, oldest first."""
         return self._found(None)
+
+    def some(self, ids: Sequence[str]) -> tuple[Annotation, ...]:
+        """Return these, in this order.
+
+        Raises:
+            UnknownIdError: one of them is not there, or went with its episode.
+        """
+        known = {each.id: each for each in self.all()} if ids else {}
+        for id in ids:
+            if id not in known:
+                raise UnknownIdError(
+                    f"no annotation has the id {id!r}, or its episode was forgotten"
+                )
+        return tuple(known[id] for id in ids)
 
     def _found(self, episode: str | None) -> tuple[Annotation, ...]:
         query = select(JOURNAL.c.content).where(JOURNAL.c.deed == Deed.ANNOTATED)

@@ -10,7 +10,7 @@ from io import StringIO
 from pathlib import Path
 
 from apprentice.acting import ADAPTERS, Acting, Named, find_acting, settled
-from apprentice.build import make_bank, make_rig, make_store
+from apprentice.build import STORE, make_bank, make_rig, make_store
 from apprentice.choosing import Offer, place_order
 from apprentice.cli import main
 from apprentice.commands.run import new_run
@@ -21,6 +21,7 @@ from apprentice.runs import carry_out, plan
 from apprentice.terminal import Lines, Tally, aside
 from distill.adapters import Adapters
 from environments.episode import Split
+from memory.annotations import Annotations
 from practicing import NOON
 from worlds import Workshop
 
@@ -55,10 +56,15 @@ def practised(config: Config, episodes: int = 72) -> Config:
 
 @contextmanager
 def library_of(config: Config) -> Generator[Library]:
-    with make_store(config) as store, make_bank(config) as bank:
+    with (
+        make_store(config) as store,
+        make_bank(config) as bank,
+        Annotations.open(config.home / STORE) as annotations,
+    ):
         yield Library(
             store=store,
             bank=bank,
+            annotations=annotations,
             environment=Workshop(),
             adapters=Adapters(config.home / ADAPTERS),
             orders=config.home / ORDERS,
