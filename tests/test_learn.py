@@ -93,6 +93,21 @@ def test_the_candidate_and_the_incumbent_play_the_same_dev_tasks_and_every_answe
             assert (episode.task.id, episode.solved) == (answer.task, answer.solved)
 
 
+def test_the_audits_of_a_round_lie_beside_its_candidate(learned):
+    config, records = learned
+    with open_rounds(config) as rounds:
+        runs = [f"{each.id}-practice" for each in rounds.all()]
+    for record, run in zip(records, runs, strict=True):
+        audits = config.home / "adapters" / Named.parse(record.distil.candidate).adapter / "audits"
+        hacking = json.loads((audits / "hacking" / "report.json").read_text())
+        assert hacking["command"].endswith(f"--run {run}")
+        assert hacking["samples"]["train episodes"] == 36
+        sure = json.loads((audits / "calibration" / "report.json").read_text())
+        assert sure["models"]["policy"] == record.distil.candidate.removeprefix("local:")
+        played = len(record.examine.gated.anchors.pairs + record.examine.gated.compared.pairs)
+        assert sure["samples"]["attempts"] == played
+
+
 def test_a_finished_round_is_told_and_judged_again_from_its_record(learned, capsys):
     config, (first, _) = learned
     assert replay(config, "1", as_json=True)

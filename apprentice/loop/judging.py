@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from random import Random
 
 from apprentice.acting import ADAPTERS, Named, settled
+from apprentice.audits.candidate import keep_calibration, keep_diversity, objections
 from apprentice.build import make_bank, make_environment, now
 from apprentice.commands.exam import bar_of
 from apprentice.config import Config
@@ -33,7 +34,8 @@ def examine(site: Site, record: Record) -> Examined:
     assert candidate is not None
     specs = (record.start.incumbent, candidate)
     level = site.rounds.level(Named.parse(candidate).adapter, now(), site.config.gate.false_share)
-    return Examined(gated=asyncio.run(trial(site.config, specs, level)), level=level)
+    gated = asyncio.run(trial(site.config, specs, level, site.practice))
+    return Examined(gated=gated, level=level)
 
 
 def promote(site: Site, record: Record) -> Promoted:
@@ -62,14 +64,20 @@ def promote(site: Site, record: Record) -> Promoted:
     )
 
 
-async def trial(config: Config, specs: tuple[str, str], level: float) -> Gated:
+async def trial(
+    config: Config, specs: tuple[str, str], level: float, practice: str | None = None
+) -> Gated:
     """Let the incumbent and the candidate play, until the gate has decided or used its budget.
+
+    What the audits say of the candidate is kept beside its adapter.
 
     Args:
         config: the settings.
         specs: the policies, exactly; the incumbent first.
         level: chance of promoting a candidate that is no better.
+        practice: the run that the candidate learned from; None: all runs.
     """
+    objected = objections(config, specs[1], practice)
     briefed = "" if config.memory.recall == "off" else MEMORY
     bar = bar_of(config)
     with seated(config, [spec + briefed for spec in specs]) as (incumbent, candidate):
@@ -77,14 +85,17 @@ async def trial(config: Config, specs: tuple[str, str], level: float) -> Gated:
         with progress(Tally(2 * len(tasks), 0, time.monotonic)) as shown:
 
             async def audit(_: Comparison) -> tuple[str, ...]:
-                return await _range(config, specs, shown) if bar.tries else ()
+                lost = await _range(config, specs, shown) if bar.tries else ()
+                return (*objected, *lost)
 
             try:
-                return await gate(
+                gated = await gate(
                     incumbent, candidate, tasks, bar=bar, level=level, watcher=shown, audit=audit
                 )
             finally:
                 await leave(incumbent, candidate)
+    keep_calibration(config, specs[1], candidate.run, len(tasks))
+    return gated
 
 
 async def _range(config: Config, specs: tuple[str, str], watcher: Watcher) -> tuple[str, ...]:
@@ -98,6 +109,7 @@ async def _range(config: Config, specs: tuple[str, str], watcher: Watcher) -> tu
             after = await candidate.sit(tasks, watcher, tries)
         finally:
             await leave(incumbent, candidate)
+    keep_diversity(config, specs, (incumbent.run, candidate.run), len(tasks), tries)
     return range_veto(before, after, tries)
 
 
