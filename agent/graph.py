@@ -4,7 +4,7 @@ The state is JSON-like and small, so a checkpoint after every node is cheap and 
 ours to be read; the live things (policy, play) travel in the runtime context and are never saved.
 """
 
-from asyncio import get_running_loop
+from asyncio import get_running_loop, to_thread
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,7 +20,7 @@ from langgraph.runtime import Runtime
 from agent.attempt import Attempt, Limits
 from agent.choose import choose
 from agent.policy import Policy
-from environments.environment import Environment, Observation, Play
+from environments.environment import Environment, Observation, Play, takes_long
 from environments.episode import Ending, Step
 from environments.errors import ContextFullError
 from environments.seed import derive
@@ -149,7 +149,7 @@ async def act(state: State, runtime: Runtime[Sitting]) -> dict[str, Any]:
     sitting = runtime.context
     (thought,) = thought_of(state)
     action = choose(thought.completion.text, thought.admissible)
-    reward = 0.0 if action is None else sitting.play.step(action).reward
+    reward = 0.0 if action is None else (await _stepped(sitting.play, action)).reward
     step = replace(thought, action=action, reward=reward)
     sitting.steps.append(step)
     if sitting.conditions.on_step is not None:
@@ -163,6 +163,10 @@ async def act(state: State, runtime: Runtime[Sitting]) -> dict[str, Any]:
         "seconds": seconds,
         "ending": over and over.value,
     }
+
+
+async def _stepped(play: Play, action: str) -> Observation:
+    return await to_thread(play.step, action) if takes_long(play) else play.step(action)
 
 
 async def end(state: State, runtime: Runtime[Sitting]) -> dict[str, Any]:  # noqa: ARG001

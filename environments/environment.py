@@ -61,6 +61,14 @@ class Play(Protocol):
         ...
 
 
+def takes_long(play: Play) -> bool:
+    """Return whether a play's steps wait for something: it then has a true `waits`.
+
+    Whoever plays many at once lets others go on in the meantime, in a thread.
+    """
+    return bool(getattr(play, "waits", False))
+
+
 @runtime_checkable
 class Forkable(Protocol):
     """A play that can be copied in the middle, cheaply, to look ahead."""

@@ -1,6 +1,7 @@
 """Many episodes at once: each comes back once, the same in any order, whatever goes wrong."""
 
 import asyncio
+import time
 from collections import Counter
 from contextlib import aclosing
 
@@ -14,7 +15,7 @@ from agent.scripted import RandomPolicy, Scripted
 from environments.episode import Ending
 from environments.errors import UserError
 from practicing import Dawdling, attempts, cut_off, gather, interrupted, practiced, ticking, untimed
-from worlds import Workshop
+from worlds import Workshop, WorkshopPlay
 
 
 class EndpointDownError(UserError, ConnectionError):
@@ -223,3 +224,28 @@ def test_a_directory_that_is_not_there_is_one_line(tmp_path):
 
     with pytest.raises(CheckpointError, match="unable to open database file"):
         asyncio.run(sitting())
+
+
+class Waiting(WorkshopPlay):
+    """A play that waits before it acts, and counts how many wait with it."""
+
+    waits, together, most = True, 0, 0
+
+    def step(self, action):
+        Waiting.together += 1
+        Waiting.most = max(Waiting.most, Waiting.together)
+        time.sleep(0.05)
+        Waiting.together -= 1
+        return super().step(action)
+
+
+class WaitingWorkshop(Workshop):
+    def start(self, task):
+        return Waiting(task)
+
+
+def test_a_world_that_takes_long_holds_up_nobody_but_its_own_episode():
+    found = practiced(RandomPolicy(), attempts(4), environment=WaitingWorkshop())
+    assert len(found) == 4
+    assert Waiting.most > 1
+    assert untimed(found) == untimed(practiced(RandomPolicy(), attempts(4)))

@@ -81,6 +81,7 @@ class CodePlay:
     """One function in the making."""
 
     __slots__ = ("_closed", "_examiner", "_left", "_observation", "_problem")
+    waits = True  # for programs to run
 
     def __init__(self, problem: Problem, examiner: Examiner, tries: int, opening: str) -> None:
         self._problem = problem

@@ -136,6 +136,8 @@ class Harbor:
 class HarborPlay:
     """One task under way."""
 
+    waits = True  # for commands to run
+
     def __init__(self, terminal: Terminal, task: HarborTask) -> None:
         self._terminal = terminal
         self._task = task
