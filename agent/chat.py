@@ -50,9 +50,7 @@ class ChatPolicy:
         Raises:
             EndpointError: the endpoint did not answer, after all retries.
         """
-        chat = as_chat(turn.messages)
-        if turn.admissible:
-            chat = _adding(chat, CHOOSE.format(actions=_numbered(turn.admissible)))
+        chat = asking(as_chat(turn.messages), turn.admissible)
         return await self._client.write(chat, turn.seed)
 
     async def ask(self, messages: Sequence[Message], form: type[Reply], *, seed: int) -> Reply:
@@ -130,6 +128,11 @@ def as_chat(messages: Sequence[Message]) -> Chat:
         {"role": role, "content": "\n\n".join(message.text for message in spoken)}
         for role, spoken in groupby(messages, key=attrgetter("role"))
     ]
+
+
+def asking(chat: Chat, admissible: Sequence[str]) -> Chat:
+    """Return the chat with the list of actions to choose from, if there is one, in its end."""
+    return _adding(chat, CHOOSE.format(actions=_numbered(admissible))) if admissible else chat
 
 
 def _adding(chat: Chat, request: str) -> Chat:

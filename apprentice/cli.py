@@ -89,6 +89,9 @@ def run(
     games: Games = None,
     split: Annotated[Split, typer.Option(help="Which tasks.")] = Split.TRAIN,
     policy: Policy = None,
+    graph: Annotated[
+        str | None, typer.Option(help="Your own compiled LangGraph acts: module:variable.")
+    ] = None,
     temperature: Temperature = None,
     steps: Steps = None,
     width: Width = None,
@@ -109,6 +112,7 @@ def run(
     from apprentice.commands.run import begin
     from apprentice.commands.run import resume as go_on
 
+    policy = f"graph:{graph}" if graph else policy
     rest = _acting(seed, use=policy, temperature=temperature, width=width)
     rest |= {"environment": {"name": env, "games": games}, "limits": {"steps": steps}}
     rest["memory"] = {"recall": memory}
