@@ -10,7 +10,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "docs" / "tree.md"
 FOLDERS = ("environments", "memory", "agent", "distill", "apprentice", "bench")
-HEAD = "# The tree\n\nEvery module with its purpose, the lowest layer first; written by `python -m docs.tree`.\n"
+HEAD = """\
+# The tree
+
+Every module with its purpose, the lowest layer first; written by `python -m docs.tree`.
+"""
 WIDTH = 128
 
 
