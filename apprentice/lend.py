@@ -82,4 +82,4 @@ def _spoken(messages: Sequence[Any]) -> list[Spoken]:
 def _one(message: Any) -> Spoken:  # noqa: ANN401 - a message of LangChain, or a plain one
     if isinstance(message, dict):
         return Spoken.model_validate(message)
-    return Spoken(role=ROLES[message.type], content=str(message.text))
+    return Spoken.model_validate({"role": ROLES[message.type], "content": str(message.text)})
