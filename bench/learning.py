@@ -161,9 +161,9 @@ def main() -> None:
         attend(school, seed, options.minutes)
         results += school.results
     print(by_kind(results))
-    if options.plot:
-        draw(results, options.plot)
     report("learning", figures(results, course), json_path=options.json, packages=("torch",))
+    if options.plot:
+        draw(counted(results), options.plot)
 
 
 def told() -> Namespace:
@@ -254,26 +254,34 @@ def by_kind(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
-def draw(results: Sequence[Result], file: Path) -> None:
+def counted(results: Sequence[Result]) -> dict[tuple[str, str], tuple[int, int]]:
+    """Return how many were solved and played, by row and split, the seeds taken together."""
+    counts: dict[tuple[str, str], tuple[int, int]] = {}
+    for each in results:
+        solved, played_ = counts.get((each.row, each.split), (0, 0))
+        won = sum(episode.solved for episode in each.episodes)
+        counts[each.row, each.split] = (solved + won, played_ + len(each.episodes))
+    return counts
+
+
+def draw(counts: Mapping[tuple[str, str], tuple[int, int]], file: Path) -> None:
     """Draw the share solved of each row with its interval."""
     from matplotlib import pyplot
 
-    splits = list(dict.fromkeys(each.split for each in results))
-    rows = list(dict.fromkeys(each.row for each in results))
-    figure, axes = pyplot.subplots(figsize=(8, 4.5), layout="constrained")
-    for number, split in enumerate(splits):
-        for at, row in enumerate(rows):
-            episodes = [e for r in results if (r.split, r.row) == (split, row) for e in r.episodes]
-            share = _share(episodes)
-            low, high = wilson(share, len(episodes)).tolist()
-            place = at + (number - (len(splits) - 1) / 2) * 0.15
-            edges = [[share - low], [high - share]]
-            label = split if at == 0 else None
-            axes.errorbar(place, share, edges, fmt="o", capsize=4, color=f"C{number}", label=label)
-    axes.set(xticks=range(len(rows)), xticklabels=rows, ylim=(0, 1), ylabel="solved (95 %)")
-    axes.legend()
+    rows, splits = (list(dict.fromkeys(names)) for names in zip(*counts, strict=True))
+    figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
+    for (row, split), (solved, many) in counts.items():
+        share, number = solved / many, splits.index(split)
+        low, high = wilson(share, many).tolist()
+        edges = [[max(0.0, share - low)], [max(0.0, high - share)]]  # low is 0 but for rounding
+        place = rows.index(row) + (number - (len(splits) - 1) / 2) * 0.15
+        label = split if row == rows[0] else None
+        axes.errorbar(place, share, edges, fmt="o", capsize=4, color=f"C{number}", label=label)
+        axes.annotate(f"{share:.0%}", (place, share), (8, 0), textcoords="offset points")
+    axes.set(xticks=range(len(rows)), xticklabels=rows, ylim=(-0.03, 1.03), ylabel="solved (95 %)")
+    axes.legend(loc="center right")
     axes.grid(axis="y", alpha=0.3)
-    figure.savefig(file, dpi=150)
+    figure.savefig(file, dpi=110)
 
 
 def _world(games: Path | None) -> Household:
