@@ -24,6 +24,8 @@ def create_app(site: Site) -> FastAPI:
     for module in (overview, episodes, skills, weights, runs):
         app.include_router(module.routes(site))
 
+    overview.front(site)  # loads what pages need, so that the first visitor does not wait for it
+
     @app.exception_handler(UserError)
     def mendable(_: Request, error: UserError) -> HTMLResponse:
         return page(site, "error.html", status=_status(error), words=str(error))

@@ -48,22 +48,27 @@ def routes(site: Site) -> APIRouter:
 
     @router.get("/")
     def overview() -> HTMLResponse:
-        tallies = site.pages.tallies(RUNS)
-        since = site.clock() - WEEK
-        return page(
-            site,
-            "overview.html",
-            tallies=tallies[::-1],
-            curve=picture(curve(tallies, promotions(site))) if tallies else None,
-            week=Totals.of([each for each in tallies if each.last >= since]),
-            total=Totals.of(tallies),
-            standings=site.pages.standings(),
-            changes=site.pages.changes(since, limit=CHANGES),
-            rounds=list(_rounds(site)),
-            acting=site.adapters.current(),
-        )
+        return front(site)
 
     return router
+
+
+def front(site: Site) -> HTMLResponse:
+    """Return the first page."""
+    tallies = site.pages.tallies(RUNS)
+    since = site.clock() - WEEK
+    return page(
+        site,
+        "overview.html",
+        tallies=tallies[::-1],
+        curve=picture(curve(tallies, promotions(site))) if tallies else None,
+        week=Totals.of([each for each in tallies if each.last >= since]),
+        total=Totals.of(tallies),
+        standings=site.pages.standings(),
+        changes=site.pages.changes(since, limit=CHANGES),
+        rounds=list(_rounds(site)),
+        acting=site.adapters.current(),
+    )
 
 
 def promotions(site: Site) -> list[Promise]:
