@@ -18,7 +18,18 @@ from apprentice.cli_learn import app as learn_app
 from apprentice.cli_memory import app as memory_app
 from apprentice.cli_skills import app as skills_app
 from apprentice.cli_windows import app as windows_app
-from apprentice.flags import File, Home, Json, named_numbers, settings
+from apprentice.flags import (
+    Env,
+    File,
+    Games,
+    Home,
+    Json,
+    Seed,
+    Steps,
+    Width,
+    named_numbers,
+    settings,
+)
 from environments.episode import Split
 from environments.errors import UserError
 
@@ -43,15 +54,10 @@ app.add_typer(windows_app)
 
 POLICIES = "local\\[:MODEL]\\[@ADAPTER], openai:MODEL or random"
 
-Env = Annotated[str | None, typer.Option("--env", help="The environment [household].")]
-Games = Annotated[Path | None, typer.Option(help="ALFWorld games: packed file or folder.")]
 Policy = Annotated[
     str | None,
     typer.Option(help=f"{POLICIES} \\[local:smollm2-135m]."),
 ]
-Seed = Annotated[int | None, typer.Option(help="All randomness comes from it [0].")]
-Width = Annotated[int | None, typer.Option(min=1, help="Episodes at once [16].")]
-Steps = Annotated[int | None, typer.Option(min=1, help="Steps an episode may take [30].")]
 Temperature = Annotated[float | None, typer.Option(min=0, help="0: the likeliest action [0].")]
 
 

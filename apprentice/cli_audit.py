@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from apprentice.flags import File, Home, Json, Kind, settings
+from apprentice.flags import Env, File, Games, Home, Json, Kind, Seed, Steps, settings
 from environments.episode import Split
 
 if TYPE_CHECKING:
@@ -25,18 +25,14 @@ Policy = Annotated[
 JudgeBy = Annotated[
     str, typer.Option("--judge", help="Who judges; past: the policy before [itself].")
 ]
-Env = Annotated[str | None, typer.Option("--env", help="The environment [household].")]
-Games = Annotated[Path | None, typer.Option(help="ALFWorld games: packed file or folder.")]
 Of = Annotated[Split, typer.Option("--split", help="Tasks of this split.")]
 RunId = Annotated[
     str | None, typer.Option("--run", help="Only episodes of this run; nothing is played.")
 ]
 Tasks = Annotated[int, typer.Option(min=2, help="How many tasks.")]
 Attempts = Annotated[int, typer.Option(min=1, help="Attempts at each.")]
-Steps = Annotated[int | None, typer.Option(min=1, help="Steps an episode may take [30].")]
 Temperature = Annotated[float, typer.Option(min=0, help="Of the attempts.")]
 Width = Annotated[int | None, typer.Option(min=1, help="Episodes, or questions, at once [16].")]
-Seed = Annotated[int | None, typer.Option(help="All randomness comes from it [0].")]
 Html = Annotated[Path | None, typer.Option(help="Write the page here as well.")]
 Beside = Annotated[
     Path | None, typer.Option(help="The folder of an adapter to keep the report in as well.")

@@ -1,11 +1,10 @@
 """`apprentice exam` and `apprentice learn`: the flags."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from apprentice.flags import File, Home, Json, settings
+from apprentice.flags import Env, File, Games, Home, Json, Seed, Steps, Width, settings
 from environments.episode import Split
 
 EXIT_DIFFERS = 1
@@ -14,11 +13,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Env = Annotated[str | None, typer.Option("--env", help="The environment [household].")]
-Games = Annotated[Path | None, typer.Option(help="ALFWorld games: packed file or folder.")]
-Seed = Annotated[int | None, typer.Option(help="All randomness comes from it [0].")]
-Width = Annotated[int | None, typer.Option(min=1, help="Episodes at once [16].")]
-Steps = Annotated[int | None, typer.Option(min=1, help="Steps an episode may take [30].")]
 Contender = "local[:MODEL][@ADAPTER], openai:MODEL or random, with +memory if it is to be briefed"
 
 

@@ -20,6 +20,11 @@ Home = Annotated[Path | None, typer.Option(help="Where everything is kept [.appr
 File = Annotated[Path | None, typer.Option("--config", help="Settings [apprentice.toml].")]
 Kind = Annotated[str | None, typer.Option(help="Only of this task type.")]
 Limit = Annotated[int, typer.Option(min=1, help="How many.")]
+Env = Annotated[str | None, typer.Option("--env", help="The environment [household].")]
+Games = Annotated[Path | None, typer.Option(help="ALFWorld games: packed file or folder.")]
+Seed = Annotated[int | None, typer.Option(help="All randomness comes from it [0].")]
+Width = Annotated[int | None, typer.Option(min=1, help="Episodes at once [16].")]
+Steps = Annotated[int | None, typer.Option(min=1, help="Steps an episode may take [30].")]
 
 
 def settings(home: Path | None, file: Path | None, rest: dict[str, Any] | None = None) -> "Config":

@@ -8,6 +8,7 @@ attempt a task. `--games` plays ALFWorld's own games, else generated rooms. A fi
 
 import asyncio
 from argparse import Namespace
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -163,7 +164,7 @@ def main() -> None:
     print(by_kind(results))
     report("learning", figures(results, course), json_path=options.json, packages=("torch",))
     if options.plot:
-        draw(counted(results), options.plot)
+        draw(results, options.plot)
 
 
 def told() -> Namespace:
@@ -217,8 +218,7 @@ def attend(school: School, seed: int, minutes: float | None) -> None:
 def figures(results: Sequence[Result], course: Course) -> dict[str, Figure]:
     """Return the figures of all rows, the seeds of a row taken together."""
     found: dict[str, Figure] = {"demonstrations": course.demonstrations}
-    for split, row in dict.fromkeys((each.split, each.row) for each in results):
-        those = [each for each in results if (each.split, each.row) == (split, row)]
+    for (row, split), those in together(results).items():
         episodes = [episode for each in those for episode in each.episodes]
         low, high = wilson(_share(episodes), len(episodes)).tolist()
         name = row if split == DEV else f"{row} on {split}"
@@ -239,40 +239,35 @@ def by_kind(results: Sequence[Result]) -> str:
     kinds = sorted({episode.task.kind for each in results for episode in each.episodes})
     head = ["row", "all", *kinds]
     lines = [f"| {' | '.join(head)} |", f"| --- |{' ---: |' * (len(head) - 1)}"]
-    for split, row in dict.fromkeys((each.split, each.row) for each in results):
-        those = [
-            episode
-            for each in results
-            if (each.split, each.row) == (split, row)
-            for episode in each.episodes
-        ]
-        cells = [f"{_share(those):.1%}"]
+    for (row, split), those in together(results).items():
+        episodes = [episode for each in those for episode in each.episodes]
+        cells = [f"{_share(episodes):.1%}"]
         for kind in kinds:
-            alike = [episode for episode in those if episode.task.kind == kind]
+            alike = [episode for episode in episodes if episode.task.kind == kind]
             cells.append(f"{sum(e.solved for e in alike)}/{len(alike)}")
         lines.append(f"| {row} ({split}) | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def counted(results: Sequence[Result]) -> dict[tuple[str, str], tuple[int, int]]:
-    """Return how many were solved and played, by row and split, the seeds taken together."""
-    counts: dict[tuple[str, str], tuple[int, int]] = {}
+def together(results: Sequence[Result]) -> dict[tuple[str, str], list[Result]]:
+    """Return the results of all seeds by row and split."""
+    groups: dict[tuple[str, str], list[Result]] = defaultdict(list)
     for each in results:
-        solved, played_ = counts.get((each.row, each.split), (0, 0))
-        won = sum(episode.solved for episode in each.episodes)
-        counts[each.row, each.split] = (solved + won, played_ + len(each.episodes))
-    return counts
+        groups[each.row, each.split].append(each)
+    return groups
 
 
-def draw(counts: Mapping[tuple[str, str], tuple[int, int]], file: Path) -> None:
+def draw(results: Sequence[Result], file: Path) -> None:
     """Draw the share solved of each row with its interval."""
     from matplotlib import pyplot
 
-    rows, splits = (list(dict.fromkeys(names)) for names in zip(*counts, strict=True))
+    groups = together(results)
+    rows, splits = (list(dict.fromkeys(names)) for names in zip(*groups, strict=True))
     figure, axes = pyplot.subplots(figsize=(8, 4), layout="constrained")
-    for (row, split), (solved, many) in counts.items():
-        share, number = solved / many, splits.index(split)
-        low, high = wilson(share, many).tolist()
+    for (row, split), those in groups.items():
+        episodes = [episode for each in those for episode in each.episodes]
+        share, number = _share(episodes), splits.index(split)
+        low, high = wilson(share, len(episodes)).tolist()
         edges = [[max(0.0, share - low)], [max(0.0, high - share)]]  # low is 0 but for rounding
         place = rows.index(row) + (number - (len(splits) - 1) / 2) * 0.15
         label = split if row == rows[0] else None

@@ -19,6 +19,7 @@ from distill.searching import (
     MOST_STEPS,
     Searcher,
     Whereabouts,
+    openings,
     place_of,
     places_named,
     practicable,
@@ -166,7 +167,7 @@ def _stray(walk: _Walk, expert: Searcher, length: int, rng: Random) -> None:
             return
         way = rng.choice(ways)
         expert.saw(way, walk.act(way, imitated=False))
-        for action in _looks(walk.now, way):
+        for action in openings(walk.now, place_of(way)):
             expert.saw(action, walk.act(action, imitated=False))
 
 
@@ -186,11 +187,6 @@ def _blunder(walk: _Walk, expert: Searcher, rng: Random) -> None:
 
 def _verb(action: str) -> str:
     return action.partition(" ")[0]
-
-
-def _looks(now: Observation, way: str) -> list[str]:
-    possible = (f"{verb} {place_of(way)}" for verb in HOUSEHOLD.look)
-    return [action for action in possible if action in now.admissible]
 
 
 def _reading(walk: _Walk, rng: Random, now: datetime) -> Reading:

@@ -64,7 +64,7 @@ class Whereabouts:
             if play.observation.ending is not None:
                 break
             place, seen = place_of(way), play.step(way)
-            for action in _opening(seen, place, search):
+            for action in openings(seen, place, search):
                 self.closed[kind_of(place)] += 1
                 seen = play.step(action)
             self.places[kind_of(place)] += 1
@@ -113,7 +113,7 @@ class Searcher:
         if verb == self._search.go:
             self._here = place_of(action)
         if self._here and verb in (self._search.go, *self._search.look):
-            if not _opening(after, self._here, self._search):
+            if not openings(after, self._here, self._search):
                 self._seen[self._here] = set(THING.findall(after.text)) - {self._here}
         elif self._here in self._seen:
             self._seen[self._here].discard(_thing(action))
@@ -129,7 +129,7 @@ class Searcher:
             self._settle_for(found)
             return found
         target = self._target()
-        open_here = _opening(now, self._here, self._search) if self._here else ()
+        open_here = openings(now, self._here, self._search) if self._here else ()
         if open_here and target in (None, self._here):
             return open_here[0]
         if target is None or target == self._here:
@@ -292,7 +292,8 @@ def _errands(plan: Sequence[str], search: Search) -> list[tuple[str, str]]:
     return errands
 
 
-def _opening(now: Observation, place: str, search: Search) -> tuple[str, ...]:
+def openings(now: Observation, place: str, search: Search = HOUSEHOLD) -> tuple[str, ...]:
+    """Return the actions by which one now sees more of a place."""
     possible = (f"{verb} {place}" for verb in search.look)
     return tuple(action for action in possible if action in now.admissible)
 

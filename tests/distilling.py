@@ -28,6 +28,10 @@ from worlds import Workshop
 LONG = 2048  # bytes of a transcript
 
 
+class KilledError(Exception):
+    """Stands for the end of a process, in the middle of learning."""
+
+
 def settings_of(home: Path, base: Path, **distill: object) -> Config:
     small = {"length": LONG, "rate": 1e-3, "demonstrations": 2, "passes": 2, "every": 2}
     return load(

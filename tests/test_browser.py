@@ -2,14 +2,12 @@
 
 import re
 import shutil
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from apprentice.listening import server_of, taken
 from apprentice.web.app import create_app
+from bench.windows import serving
 from windowed import hostile, looking, real_home
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -34,20 +32,6 @@ def config(tmp_path_factory):
     made = real_home(tmp_path_factory.mktemp("browsed"))
     hostile(made)
     return made
-
-
-@contextmanager
-def serving(app):
-    """Serve on a free port of this machine."""
-    bound = taken("127.0.0.1", 0)
-    server = server_of(app)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(scope="module")

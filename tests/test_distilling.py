@@ -18,16 +18,12 @@ from bank_builders import a_demonstration, a_source
 from distill.adapters import Adapters
 from distill.batch import Source
 from distill.encode import Reason
-from distilling import learner, library_of, practised, settings_of
+from distilling import KilledError, learner, library_of, practised, settings_of
 from environments.anchor import Anchor
 from environments.episode import Ending, Split
 from memory.items import Critique, Move, Standing
 from practicing import NOON
 from tiny_learner import save_tiny_model
-
-
-class KilledError(Exception):
-    pass
 
 
 @pytest.fixture(scope="module")

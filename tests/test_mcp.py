@@ -1,6 +1,5 @@
 import asyncio
 import hashlib
-import threading
 from typing import Any, Literal
 
 import httpx2
@@ -9,9 +8,9 @@ from mcp import Client, MCPError
 from mcp_types import Request, RequestParams
 from pydantic import BaseModel
 
-from apprentice.listening import server_of, taken
 from apprentice.mcp_server import Library, create_server
 from bank_builders import a_demonstration, a_lesson, a_skill
+from bench.windows import serving
 from environments.anchor import Anchor
 from environments.episode import Ending
 from memory.bank import Bank
@@ -176,21 +175,12 @@ def test_skills_travel_as_files_with_their_digests(library):
 
 
 def test_the_same_tools_are_there_over_http_and_not_under_another_name(library):
-    app = create_server(library).streamable_http_app()
-    bound = taken("127.0.0.1", 0)
-    where = f"http://127.0.0.1:{bound.getsockname()[1]}/mcp"
-    server = server_of(app)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-    thread.start()
-
-    async def whole() -> set[str]:
+    async def names(where: str) -> set[str]:
         async with Client(where) as client:
             return {tool.name for tool in (await client.list_tools()).tools}
 
-    try:
-        assert "search_skills" in asyncio.run(whole())
+    with serving(create_server(library).streamable_http_app()) as address:
+        where = f"{address}/mcp"
+        assert "search_skills" in asyncio.run(names(where))
         refused = httpx2.post(where, json={}, headers={"Host": "evil.example"})
         assert refused.status_code in (403, 421)
-    finally:
-        server.should_exit = True
-        thread.join()

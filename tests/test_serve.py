@@ -1,6 +1,5 @@
 import asyncio
 import json
-import threading
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -9,10 +8,11 @@ import openai
 import pytest
 
 from agent.scripted import Scripted
-from apprentice.listening import behind_token, server_of, taken
+from apprentice.listening import behind_token
 from apprentice.serve.answering import Local, Upstream
 from apprentice.serve.app import Counter, create_app
 from apprentice.serve.sessions import Place, Sessions
+from bench.windows import serving as in_thread
 from distill.engine import LocalPolicy, LocalSettings
 from endpoint import refuses, says, sends_raw, serving
 from environments.episode import Ending
@@ -53,15 +53,8 @@ def listening(answers, folder, *, reminder=None, token=""):
             clock=lambda: MORNING,
         )
         app = behind_token(create_app(Counter(answers, Sessions(place), lambda: MORNING)), token)
-        bound = taken("127.0.0.1", 0)
-        server = server_of(app)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{bound.getsockname()[1]}/v1", store
-        finally:
-            server.should_exit = True
-            thread.join()
+        with in_thread(app) as address:
+            yield f"{address}/v1", store
 
 
 def client(url, key="EMPTY"):

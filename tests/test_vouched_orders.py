@@ -12,7 +12,7 @@ from apprentice.lessons import lessons
 from apprentice.orders import Order, ordered, write_order
 from bank_builders import a_source
 from distill.batch import Source
-from distilling import library_of, offered, practised, settings_of
+from distilling import KilledError, library_of, offered, practised, settings_of
 from environments.anchor import Anchor
 from environments.episode import Split
 from memory.annotations import Annotation
@@ -20,10 +20,6 @@ from memory.errors import UnknownIdError
 from memory.items import Critique
 from practicing import NOON
 from tiny_learner import save_tiny_model
-
-
-class KilledError(Exception):
-    pass
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,7 @@
 """`apprentice skills`: look into what was learned, judge it, carry it elsewhere."""
 
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from difflib import unified_diff
 from pathlib import Path
 
 from rich.text import Text
@@ -11,11 +9,12 @@ from rich.text import Text
 from apprentice.build import make_bank, make_store
 from apprentice.config import Config
 from apprentice.terminal import SHORT_ID, inert, out, say_json, table
+from apprentice.wording import changed, headline, measured
 from environments.errors import UserError
 from memory import skill_md
 from memory.bank import Bank, ItemFilters
-from memory.credit import Credit, Uplift, credit
-from memory.items import Demonstration, Item, Lesson, Standing, text_of
+from memory.credit import Credit, credit
+from memory.items import Item, Standing, text_of
 from memory.lineage import Trace
 from memory.lineage import why as trace
 
@@ -73,7 +72,7 @@ def diff(config: Config, item_id: str, old: int | None, new: int | None, *, as_j
     with make_bank(config) as bank:
         newer = bank.get(item_id, new)
         older = bank.get(item_id, old or max(1, newer.version - 1))
-    lines = list(_changes(older, newer))
+    lines = list(changed(older, newer))
     if as_json:
         say_json({"id": item_id, "old": older.version, "new": newer.version, "diff": lines})
         return
@@ -140,28 +139,16 @@ def _cells(item: Item, earned: Credit) -> tuple[object, ...]:
         type(item).__name__.lower(),
         item.kind or "general",
         earned.uses,
-        _measured(earned.uplift),
-        _headline(item),
+        measured(earned.uplift),
+        headline(item),
     )
-
-
-def _headline(item: Item) -> str:
-    if isinstance(item, Lesson):
-        return item.instead
-    return item.goal if isinstance(item, Demonstration) else item.name
 
 
 def _credit(earned: Credit) -> str:
     if not earned.uses:
         return "not recalled yet"
     tags = f"helpful {earned.helpful}, harmful {earned.harmful}"
-    return f"recalled {earned.uses} times; uplift {_measured(earned.uplift)}; {tags}"
-
-
-def _measured(uplift: Uplift) -> str:
-    if uplift.estimate is None:
-        return "not measured yet"
-    return f"{uplift.estimate:+.2f} ({uplift.interval.low:+.2f} to {uplift.interval.high:+.2f})"
+    return f"recalled {earned.uses} times; uplift {measured(earned.uplift)}; {tags}"
 
 
 def _plain(item: Item) -> dict[str, object]:
@@ -170,12 +157,6 @@ def _plain(item: Item) -> dict[str, object]:
 
 def _tree(found: Trace) -> dict[str, object]:
     return {"line": found.line, "grounds": [_tree(ground) for ground in found.grounds]}
-
-
-def _changes(older: Item, newer: Item) -> Iterator[str]:
-    before, after = (skill_md.export(item)["SKILL.md"].splitlines() for item in (older, newer))
-    was, now = (f"version {item.version}" for item in (older, newer))
-    return unified_diff(before, after, was, now, lineterm="")
 
 
 def _say_count(count: int, what: str, folder: Path, *, as_json: bool) -> None:

@@ -1,9 +1,8 @@
 """What was learned: demonstrations, lessons and skills, what each did, and why it is there."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from difflib import unified_diff
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,11 +11,12 @@ from fastapi.responses import HTMLResponse, Response
 from apprentice.web.forms import done, filled
 from apprentice.web.site import Site
 from apprentice.web.words import address, page
+from apprentice.wording import changed, headline
 from environments.errors import UnknownNameError
 from memory import skill_md
 from memory.bank import MOVES, ItemFilters
 from memory.credit import Credit, credit
-from memory.items import Demonstration, Item, Lesson, Skill, Standing
+from memory.items import Demonstration, Item, Skill, Standing
 from memory.lineage import Trace
 from memory.lineage import why as trace
 from memory.skill_md import TYPES
@@ -137,13 +137,6 @@ def listed(site: Site, item: Item) -> Listed:
     return Listed(item, type(item).__name__.lower(), headline(item), earned)
 
 
-def headline(item: Item) -> str:
-    """Return an item in one line."""
-    if isinstance(item, Lesson):
-        return item.instead
-    return item.goal if isinstance(item, Demonstration) else item.name
-
-
 def facts(item: Item) -> dict[str, Any]:
     """Return what an item says, field by field; what is empty is left out."""
     told = {field.name: getattr(item, field.name) for field in fields(item)}
@@ -153,13 +146,6 @@ def facts(item: Item) -> dict[str, Any]:
         for name, value in shown.items()
         if value not in ("", ())
     }
-
-
-def changed(older: Item, newer: Item) -> Iterator[str]:
-    """Yield the lines of a diff between two versions."""
-    before, after = (skill_md.export(item)["SKILL.md"].splitlines() for item in (older, newer))
-    was, now = (f"version {item.version}" for item in (older, newer))
-    return unified_diff(before, after, was, now, lineterm="")
 
 
 def ground(found: Trace) -> Ground:

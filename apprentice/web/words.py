@@ -18,7 +18,7 @@ from apprentice.audits.report import Chart
 from apprentice.audits.svg import draw_chart
 from apprentice.terminal import duration, inert
 from apprentice.web.site import Site
-from memory.credit import Uplift
+from apprentice.wording import measured
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
@@ -42,13 +42,6 @@ def address(path: str, **query: object) -> str:
     """
     given = {key: str(value) for key, value in query.items() if value not in (None, "")}
     return f"{path}?{urlencode(given)}" if given else path
-
-
-def measured(uplift: Uplift) -> str:
-    """Return an uplift with its interval in words."""
-    if uplift.estimate is None:
-        return "not measured yet"
-    return f"{uplift.estimate:+.2f} ({uplift.interval.low:+.2f} to {uplift.interval.high:+.2f})"
 
 
 def picture(chart: Chart) -> Markup:
