@@ -173,7 +173,7 @@ def _express(games: Path | None) -> Make:
 
 def _gymnasium(games: Path | None) -> Make:
     require("gymnasium")
-    from environments.gymnasium_import import FromGymnasium
+    from environments.bridges.gymnasium_import import FromGymnasium
 
     _refuse("gymnasium", games)
     return FromGymnasium

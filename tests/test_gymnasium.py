@@ -3,13 +3,13 @@ import pytest
 from gymnasium.spaces import Text
 from gymnasium.utils.env_checker import check_env
 
+from environments.bridges.gymnasium_export import ToGymnasium
 from environments.check import check_environment
 from environments.episode import Ending, Split
 from environments.errors import UserError
-from environments.gymnasium_export import ToGymnasium
 from environments.registry import open_environment
 
-MADE = "environments.gymnasium_export:apprentice/household-v0"
+MADE = "environments.bridges.gymnasium_export:apprentice/household-v0"
 EASY = {"train": 6, "dev": 3, "test": 3, "max_receptacles": 6, "max_objects": 8}
 
 

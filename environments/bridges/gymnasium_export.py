@@ -1,7 +1,7 @@
 """Our environments as Gymnasium's, so that any tool that acts in its environments acts in ours.
 
-`gymnasium.make("environments.gymnasium_export:apprentice/household-v0")`: Gymnasium imports what
-stands before the colon, and that makes the names known. Observations and actions are text.
+`gymnasium.make("environments.bridges.gymnasium_export:apprentice/household-v0")`: Gymnasium
+imports what stands before the colon, which makes the names known. One sees text and acts by text.
 """
 
 from collections.abc import Mapping
@@ -77,7 +77,7 @@ def _register_all() -> None:
     for name in names():
         register(
             id=ID.format(name=name),
-            entry_point="environments.gymnasium_export:ToGymnasium",
+            entry_point="environments.bridges.gymnasium_export:ToGymnasium",
             kwargs={"name": name},
             disable_env_checker=True,
             order_enforce=False,
