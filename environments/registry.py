@@ -179,6 +179,13 @@ def _gymnasium(games: Path | None) -> Make:
     return FromGymnasium
 
 
+def _minigrid(games: Path | None) -> Make:
+    from environments.worlds.minigrid import MiniGrid
+
+    _refuse("minigrid", games)
+    return MiniGrid
+
+
 def _refuse(name: str, games: Path | None) -> None:
     if games is not None:
         raise SettingError(name, "games", str(games), "it takes none; leave it out")
@@ -190,5 +197,6 @@ ENVIRONMENTS: Mapping[str, World] = {
     "harbor": World("a terminal: a folder of tasks in Harbor's layout (--games)", _harbor),
     "reasoning_gym": World("puzzles with one answer, made from seeds: Reasoning Gym", _reasoning),
     "textworld_express": World("eight fast text games: CookingWorld, TWC, coins, ...", _express),
+    "minigrid": World("rooms of BabyAI and MiniGrid, told in words", _minigrid),
     "gymnasium": World("any Gymnasium environment that shows text: set its id", _gymnasium),
 }

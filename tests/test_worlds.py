@@ -22,6 +22,7 @@ from installed import needs
 ROOT = Path(__file__).resolve().parent.parent
 
 SMALL = {
+    "minigrid": {"counts": (3, 1, 1)},
     "reasoning_gym": {"train": 5, "dev": 2, "test": 2},
     "textworld_express": {"train": 5, "dev": 2, "test": 2},
 }

@@ -5,9 +5,8 @@ text. Each task is a seed, and no two tasks open alike.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
-from itertools import count, islice
 from typing import Any
 
 import gymnasium
@@ -15,17 +14,14 @@ from gymnasium.spaces import Discrete, Text
 
 from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
-from environments.errors import UnknownNameError, UserError
+from environments.errors import UserError
+from environments.seeded import Opening, SeededTasks, seed_of
 from environments.transcript import NOT_AN_ACTION
 
 NAME = "gymnasium"
 
 INSTRUCTIONS = "You act in {id}. Answer with one action."
 OPENING = "{text}\n\nYour task is to: {goal}"
-
-FIRST_SEEDS = {Split.TRAIN: 0, Split.DEV: 1_000_000, Split.TEST: 2_000_000}
-MOST_LOOKED_AT = 20
-"""Seeds looked at for each task wanted: a small world has few openings, and then few tasks."""
 
 COLOR = re.compile(r"\x1b\[(\d*)[\d;]*m")
 COLORS = ("gray", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
@@ -66,22 +62,20 @@ class FromGymnasium:
         self.instructions = INSTRUCTIONS.format(id=id)
         self._id = id
         self._options = {"disable_env_checker": True, **(options or {})}
-        self._goal = goal
         self._actions = _names(self._made(), actions)
-        self._tasks: dict[str, Task] = {}
-        self._list(dict(zip(Split, counts, strict=True)))
+        self._tasks = SeededTasks(NAME)
+        made = self._made()
+        self._tasks.add(id, counts, lambda seed: Opening(_opening(made, seed), goal))
+        made.close()
 
     def tasks(self, split: Split) -> tuple[Task, ...]:
-        return tuple(task for task in self._tasks.values() if task.split is split)
+        return self._tasks.tasks(split)
 
     def task(self, id: str) -> Task:
-        if id not in self._tasks:
-            raise UnknownNameError("task", id, (f"{self._id}/SEED",))
-        return self._tasks[id]
+        return self._tasks.task(id)
 
     def start(self, task: Task) -> "GymnasiumPlay":
-        seed = int(task.id.rpartition("/")[2])
-        return GymnasiumPlay(self._made(), self._actions, seed, task.goal)
+        return GymnasiumPlay(self._made(), self._actions, seed_of(task), task.goal)
 
     def gold(self, task: Task) -> None:
         return None
@@ -92,17 +86,6 @@ class FromGymnasium:
         except gymnasium.error.Error as error:
             reason = str(error).splitlines()[0]
             raise SpaceError(f"Gymnasium cannot make {self._id!r}: {reason}; see its id") from None
-
-    def _list(self, counts: Mapping[Split, int]) -> None:
-        made, seen = self._made(), set[str]()
-        for split, wanted in counts.items():
-            seeds = islice(count(FIRST_SEEDS[split]), wanted * MOST_LOOKED_AT)
-            for seed in islice(_distinct(made, seeds, seen), wanted):
-                id = f"{self._id}/{seed}"
-                self._tasks[id] = Task(
-                    id=id, environment=NAME, split=split, kind=self._id, goal=self._goal
-                )
-        made.close()
 
 
 class GymnasiumPlay:
@@ -115,7 +98,7 @@ class GymnasiumPlay:
         self._actions = actions  # none: any text is an action
         self._admissible = tuple(sorted(actions))
         self._closed = False
-        text = _text(made, made.reset(seed=seed)[0])
+        text = _opening(made, seed)
         self._observation = ongoing(OPENING.format(text=text, goal=goal), self._admissible)
 
     @property
@@ -145,13 +128,8 @@ class GymnasiumPlay:
         return ongoing(text, self._admissible, reward=reward)
 
 
-def _distinct(made: gymnasium.Env[Any, Any], seeds: Iterator[int], seen: set[str]) -> Iterator[int]:
-    """Give the seeds whose opening was not seen before."""
-    for seed in seeds:
-        opening = _text(made, made.reset(seed=seed)[0])
-        if opening not in seen:
-            seen.add(opening)
-            yield seed
+def _opening(made: gymnasium.Env[Any, Any], seed: int) -> str:
+    return _text(made, made.reset(seed=seed)[0])
 
 
 def _names(made: gymnasium.Env[Any, Any], given: Sequence[str]) -> dict[str, int]:
