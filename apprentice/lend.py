@@ -1,30 +1,49 @@
-"""Memory lent to someone's own agent: two functions, which are nodes of a LangGraph as they stand.
+"""Memory lent to someone's own agent: it is recorded as it is, or recalls and reports by itself.
 
     with lent(load({})) as memory:
-        graph.add_node("recall", memory.recall)   # before the agent: what fits is in the state
-        graph.add_node("report", memory.report)   # after it: the attempt is kept, as it ended
+        recorder = memory.recorder()              # nothing of the agent is changed
+        graph.invoke(state, config={"callbacks": [recorder]})
+        recorder.outcome(solved=True)
 
-The state needs `messages`, and `solved` once it is known. Nothing of LangGraph is needed here.
+        graph.add_node("recall", memory.recall)   # or two nodes: what fits is in the state,
+        graph.add_node("report", memory.report)   # and the attempt is kept, as it ended
+
+For the nodes the state needs `messages`, and `solved` once it is known.
 """
 
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from __future__ import annotations
 
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from agent.heard import Heard, chat_of, turns_of
 from agent.scripted import RandomPolicy
 from apprentice.build import make_rig, now
 from apprentice.config import Config
 from apprentice.outside import new_id
 from apprentice.serve.sessions import Place, Sessions
-from apprentice.serve.wire import Asked, Reported, Spoken
-from environments.episode import Completion
+from apprentice.serve.wire import Asked, Reported
+from environments.episode import Completion, Episode
+from environments.errors import UserError
 
-ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
-"""LangChain's words for who speaks, in OpenAI's."""
+if TYPE_CHECKING:
+    from agent.middleware import Remembering
+    from agent.recorder import Recorder
 
 MARK = "apprentice_episode"
 """The key of the state by which `report` finds what `recall` began."""
+
+
+class NothingRecordedError(UserError, LookupError):
+    """An outcome of nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            'nothing was recorded since the last outcome; run the agent with config={"callbacks": '
+            "[recorder]} first, then say how it ended"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +51,45 @@ class Lent:
     """A memory that others ask and tell."""
 
     sessions: Sessions
+    unbriefed: Sessions  # of those who are recorded, and never read what memory says
+
+    def recorder(self, *, kind: str = "") -> Recorder:
+        """Return a callback that records the runs it is passed to, until their outcome is said.
+
+        Args:
+            kind: the task type, by which what is learned is found again; empty: none.
+        """
+        from agent.recorder import Recorder  # LangChain: half a second
+
+        return Recorder(_Keeping(self.unbriefed, kind))
+
+    def middleware(self, solved: Callable[[Mapping[str, Any]], bool]) -> Remembering:
+        """Return recalling and reporting as a middleware of LangChain's `create_agent`.
+
+        Args:
+            solved: whether the task was, judged by the state that the agent ended with.
+        """
+        from agent.middleware import Remembering
+
+        return Remembering(self.begin, self.report, solved)
+
+    def begin(self, messages: Sequence[Any]) -> tuple[str, str]:
+        """Begin an attempt at what is asked first; return its id, and what memory says before."""
+        id = new_id()
+        return id, self.sessions.begin(_asked(chat_of(messages), id)).briefing
 
     def recall(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Return what memory says of the first thing that was asked, as a message more."""
-        id = new_id()
-        session = self.sessions.begin(_asked(_spoken(state["messages"]), id))
-        said = [{"role": "system", "content": session.briefing}] if session.briefing else []
+        id, briefing = self.begin(state["messages"])
+        said = [{"role": "system", "content": briefing}] if briefing else []
         return {"messages": said, MARK: id}
 
     def report(self, state: Mapping[str, Any]) -> dict[str, Any]:
         """Keep the attempt: each answer of the agent is a step."""
         id = str(state[MARK])
-        spoken = _spoken(state["messages"])
-        session = self.sessions.begin(_asked(spoken, id))
-        for place, each in enumerate(spoken):
-            if each.role == "assistant":
-                asked = _asked(spoken[:place], id)
-                self.sessions.record(session, asked, Completion(text=each.text))
+        session = self.sessions.begin(_asked(chat_of(state["messages"]), id))
+        for chat, written in turns_of(state["messages"]):
+            self.sessions.record(session, _asked(chat, id), written)
         self.sessions.end(Reported(episode=id, solved=bool(state["solved"])))
         return {}
 
@@ -65,21 +106,39 @@ def lent(config: Config, *, agent: str = "lent") -> Generator[Lent]:
             temperature=None,
             clock=now,
         )
-        sessions = Sessions(place)
-        yield Lent(sessions)
-        sessions.close()
+        memory = Lent(Sessions(place), Sessions(replace(place, reminder=None)))
+        try:
+            yield memory
+        finally:
+            memory.sessions.close()
+            memory.unbriefed.close()
 
 
-def _asked(spoken: Sequence[Spoken], id: str) -> Asked:
-    return Asked(messages=list(spoken), metadata={"episode": id})
+@dataclass(slots=True)
+class _Keeping:
+    """Where the steps of one recorder go: to an open episode, and after its outcome to the next."""
+
+    sessions: Sessions
+    kind: str
+    id: str = field(default_factory=new_id)
+    steps: int = 0
+
+    def record(self, chat: Sequence[Heard], written: Completion) -> None:
+        asked = _asked(chat, self.id, self.kind)
+        self.sessions.record(self.sessions.begin(asked), asked, written)
+        self.steps += 1
+
+    def broke(self, error: str) -> None:
+        self.sessions.broke(self.id, error)
+
+    def end(self, *, solved: bool, reward: float | None, note: str) -> Episode:
+        if not self.steps:
+            raise NothingRecordedError
+        reported = Reported(episode=self.id, solved=solved, reward=reward, note=note)
+        self.id, self.steps = new_id(), 0
+        return self.sessions.end(reported)
 
 
-def _spoken(messages: Sequence[Any]) -> list[Spoken]:
-    """Return messages of LangChain, or plain ones, as a chat."""
-    return [_one(each) for each in messages]
-
-
-def _one(message: Any) -> Spoken:  # noqa: ANN401 - a message of LangChain, or a plain one
-    if isinstance(message, dict):
-        return Spoken.model_validate(message)
-    return Spoken.model_validate({"role": ROLES[message.type], "content": str(message.text)})
+def _asked(chat: Sequence[Heard], id: str, kind: str = "") -> Asked:
+    marks = {"episode": id, "kind": kind}
+    return Asked.model_validate({"messages": list(chat), "metadata": marks})

@@ -58,6 +58,7 @@ class Session:
     recollection: Recollection | None
     started: datetime
     steps: list[Step] = field(default_factory=list[Step])
+    error: str | None = None  # what broke it off; None: nothing did, or it went on
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ class Sessions:
         )
         with self._lock:
             session.steps.append(step)
+            session.error = None
 
     def end(self, reported: Reported) -> Episode:
         """Keep an episode with the outcome that its caller tells.
@@ -134,12 +136,18 @@ class Sessions:
         ending = Ending.SOLVED if reported.solved else Ending.FAILED
         return self._keep(session, ending, reported.note, reward)
 
+    def broke(self, name: str, error: str) -> None:
+        """Note that an error broke an open episode off; it may go on, or be said to have ended."""
+        with self._lock:
+            if name in self._open:
+                self._open[name].error = error
+
     def close(self) -> None:
         """Keep what nobody ended."""
         with self._lock:
             left, self._open = list(self._open.values()), {}
         for session in left:
-            self._keep(session, Ending.TRUNCATED, "")
+            self._keep(session, Ending.BROKEN if session.error else Ending.TRUNCATED, "")
 
     def _new(self, asked: Asked, name: str) -> Session:
         task = outside_task(task_of(asked.messages), asked.mark("kind"), self._place.environment)
@@ -168,6 +176,7 @@ class Sessions:
             briefing=session.briefing,
             started=session.started,
             seconds=(now - session.started).total_seconds(),
+            error=session.error if ending is Ending.BROKEN else None,
         )
         if steps and not place.store.add(episode):
             raise RequestError(
