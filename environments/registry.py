@@ -186,6 +186,14 @@ def _minigrid(games: Path | None) -> Make:
     return MiniGrid
 
 
+def _mcp(games: Path | None) -> Make:
+    from environments.bridges.mcp_tools import McpTools
+
+    if games is None:
+        raise SettingError("mcp", "games", None, "wanted a file of tasks: --games FILE.jsonl")
+    return partial(McpTools.from_settings, games)
+
+
 def _refuse(name: str, games: Path | None) -> None:
     if games is not None:
         raise SettingError(name, "games", str(games), "it takes none; leave it out")
@@ -199,4 +207,5 @@ ENVIRONMENTS: Mapping[str, World] = {
     "textworld_express": World("eight fast text games: CookingWorld, TWC, coins, ...", _express),
     "minigrid": World("rooms of BabyAI and MiniGrid, told in words", _minigrid),
     "gymnasium": World("any Gymnasium environment that shows text: set its id", _gymnasium),
+    "mcp": World("the tools of an MCP server; set how it starts and your reward", _mcp),
 }

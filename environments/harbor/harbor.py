@@ -5,7 +5,6 @@ next as a value. So a play forks for nothing, and nothing outlives it.
 """
 
 import json
-from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +18,7 @@ from environments.harbor.keeper import WIDTH
 from environments.sandbox.limits import Limits
 from environments.sandbox.sandbox import Sandbox
 from environments.sandbox.supervise import Verdict
-from environments.seed import derive
+from environments.splits import deal
 
 NAME = "harbor"
 SUBMIT = "submit"
@@ -111,7 +110,7 @@ class Harbor:
         """
         self._terminal = Terminal(seconds)
         self._found = {task.id: task for task in read_tasks(games)}
-        splits = _splits(tuple(self._found))
+        splits = deal(NAME, tuple(self._found))
         self._tasks = {
             id: Task(id=id, environment=NAME, split=splits[id], kind=each.kind, goal=each.goal)
             for id, each in self._found.items()
@@ -192,13 +191,3 @@ def reward_in(text: str) -> float:
 @cache
 def _keeper() -> str:
     return Path(__file__).with_name("keeper.py").read_text(encoding="utf-8")
-
-
-def _splits(ids: tuple[str, ...]) -> Mapping[str, Split]:
-    """Give a quarter of the tasks to dev and a quarter to test, as their names alone decide."""
-    order = sorted(ids, key=lambda id: derive(NAME, id))
-    quarter = len(ids) // 4
-    return {
-        id: Split.DEV if place < quarter else Split.TEST if place < 2 * quarter else Split.TRAIN
-        for place, id in enumerate(order)
-    }
