@@ -165,7 +165,7 @@ class Gate(Section):
     tries: int = Field(default=4, ge=0)  # at each task whose range of solutions is compared
     ranged: PositiveInt = 8  # tasks compared so
     false_share: float = Field(default=0.1, gt=0, lt=1)  # of all that is ever promoted
-    rollback: float = Field(default=0.05, ge=0, lt=1)  # chance to withdraw an able one; 0: never
+    rollback: float = Field(default=0.03, ge=0, lt=1)  # chance to withdraw an able one; 0: never
 
 
 class Learn(Section):

@@ -1,7 +1,7 @@
 """What the exam of a promoted adapter promised: kept beside it, to be held to.
 
-One file an adapter, written after its trial whatever the outcome; the folder of the adapter itself
-is never touched again.
+One file an adapter, written after its trial whatever the outcome. The folder of the adapter itself
+stays as it was made, but for its audits, which are kept in it.
 """
 
 import json
@@ -28,7 +28,7 @@ class Promise:
     outcome: Outcome
     sentence: str  # the verdict in one line
     level: float  # chance of promoting it if it were no better
-    solved: int  # tasks of the exam
+    solved: int  # tasks of the exam, its anchors included
     tasks: int
     low: float  # of the 95 % interval of the share solved
     high: float

@@ -1,7 +1,9 @@
 """Does the promoted policy keep what its exam promised? If surely not, the one before acts again.
 
-A running comparison over the episodes of everyday runs: it may be looked at after each of them, and
-a policy as good as its exam said is withdrawn by it with a small, stated chance, ever.
+A running comparison of the episodes of everyday runs with those of the exam: it may be looked at
+after each of them, and a policy as good as in its exam is withdrawn by it with a small, stated
+chance, ever. A fall that begins long after the exam is noticed late: weights do not change, so what
+changed then is the world, and who acted before would meet the same one.
 """
 
 from collections.abc import Iterable
@@ -11,8 +13,8 @@ from apprentice.acting import ADAPTERS, LOCAL, Named
 from apprentice.config import Config, thaw
 from apprentice.promises import Promise, conditions, read_promise, write_promise
 from environments.episode import Ending
+from memory.fall import Tally, fallen
 from memory.proof import Outcome
-from memory.sequential import evidence
 from memory.store import Store
 
 RUNS = 500
@@ -26,8 +28,8 @@ class Production:
     adapter: str
     solved: int
     failed: int
-    promised: float  # the least share solved that the exam said, with 97.5 % confidence
-    evidence: float  # that it solves fewer; an e-value
+    promised: float  # the share solved in its exam
+    evidence: float  # that it solves fewer now; an e-value
     limit: float  # from which on it is withdrawn
 
     @property
@@ -38,9 +40,8 @@ class Production:
     @property
     def sentence(self) -> str:
         return (
-            f"{self.adapter} solved {self.solved} of {self.solved + self.failed} since its exam "
-            f"promised at least {self.promised:.0%}; evidence against it {self.evidence:.3g} "
-            f"of {self.limit:.0f}"
+            f"{self.adapter} solved {self.solved} of {self.solved + self.failed} since its exam, "
+            f"{self.promised:.0%} in it; evidence of a fall {self.evidence:.3g} of {self.limit:.0f}"
         )
 
 
@@ -50,18 +51,18 @@ def held_to(promise: Promise, outcomes: Iterable[bool], level: float) -> Product
     Args:
         promise: of its exam.
         outcomes: of its episodes since, whether each was solved; the order does not matter.
-        level: chance with which a policy that solves what was promised is ever withdrawn.
+        level: chance with which a policy that solves as much as in its exam is ever withdrawn.
     """
     seen = list(outcomes)
     solved = sum(seen)
     failed = len(seen) - solved
-    allowed = 1 - promise.low  # of failures
+    exam = Tally(promise.solved, promise.tasks - promise.solved)
     return Production(
         adapter=promise.adapter,
         solved=solved,
         failed=failed,
-        promised=promise.low,
-        evidence=float(evidence(failed, solved, null=allowed)) if 0 < allowed < 1 else 1.0,
+        promised=promise.solved / promise.tasks if promise.tasks else 0.0,
+        evidence=float(fallen(solved, failed, exam)),
         limit=1 / level,
     )
 

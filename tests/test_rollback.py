@@ -9,7 +9,7 @@ import pytest
 
 from apprentice.build import make_store
 from apprentice.commands.run import new_run
-from apprentice.config import load
+from apprentice.config import Config, load
 from apprentice.promises import Promise, conditions, read_promise, write_promise
 from apprentice.rollback import held_to, watch_over
 from environments.episode import Ending, Split
@@ -18,7 +18,7 @@ from memory.proof import Outcome
 from store_worker import an_episode
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-LEVEL = 0.05
+LEVEL = Config().gate.rollback
 
 
 def a_promise(solved=30, tasks=40, **changes):
@@ -50,17 +50,17 @@ def test_a_policy_that_lost_half_of_its_ability_is_withdrawn_within_sixty_episod
     fired = [
         _withdrawn_after(promise, (rng.random(60) < 0.42).tolist()) is not None for _ in range(50)
     ]
-    assert sum(fired) >= 45
+    assert sum(fired) >= 47
 
 
 @pytest.mark.parametrize("rate", [0.2, 0.5, 0.85])
-def test_an_equal_policy_is_withdrawn_at_most_once_in_twenty_however_often_one_looks(rate):
+def test_an_equal_policy_is_withdrawn_at_most_twice_in_a_hundred_however_often_one_looks(rate):
     rng = np.random.default_rng(7)
     fired = 0
     for _ in range(100):
         promise = a_promise(int(rng.binomial(40, rate)))
         fired += _withdrawn_after(promise, (rng.random(100) < rate).tolist()) is not None
-    assert fired <= 5
+    assert fired <= 2
 
 
 def test_a_promise_of_nothing_cannot_be_broken():
@@ -113,7 +113,8 @@ def test_only_runs_since_the_exam_and_under_its_conditions_count(acting):
         _lived(acting.model_copy(update={"policy": hot}), store, 0, 60, name="hot")
         _lived(acting.model_copy(update={"policy": other}), store, 0, 60, name="other")
         kept = watch_over(acting, store)
-    assert (kept.solved, kept.failed, kept.evidence) == (0, 0, 1.0)
+    assert (kept.solved, kept.failed) == (0, 0)
+    assert kept.evidence == pytest.approx(1.0)
 
 
 def test_nobody_is_watched_over_at_level_zero(acting):

@@ -117,7 +117,7 @@ def promise_of(
     config: Config, specs: tuple[str, str], gated: Gated, level: float, round: str = ""
 ) -> Promise:
     """Return what a trial says of the candidate; without a round it was held by itself."""
-    verdict, sheet = gated.verdict, gated.compared.b
+    verdict, sheet = gated.verdict, gated.anchors.joined(gated.compared).b
     return Promise(
         adapter=Named.parse(specs[1]).adapter,
         incumbent=specs[0],
