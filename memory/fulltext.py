@@ -1,31 +1,33 @@
-"""Items and episodes by the words in them: the one place that speaks to SQLite's FTS5.
+"""Items and episodes by the words in them, the same ones on every database.
 
-PostgreSQL's tsvector would stand behind the same functions.
+How a database keeps and asks its index is behind `memory.dialect`: FTS5 or tsvector.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from itertools import accumulate
 
 from sqlalchemy import (
     ColumnElement,
+    CompoundSelect,
     Connection,
-    Float,
+    Dialect,
     Integer,
     Text,
-    TextClause,
     bindparam,
     column,
     delete,
-    insert,
+    func,
+    literal,
     literal_column,
     select,
     table,
-    text,
+    union_all,
 )
 
 from environments.episode import Episode
+from memory.dialect import speech
 from memory.schema import ITEM
 
 TERMS = 32
@@ -35,7 +37,9 @@ RANKED = 1_000
 """Items whose score is worked out, at 1.5 microseconds each. The rarest words that occur in no more
 than these together are looked for: the others weigh little in BM25, and cost the most."""
 
-WORDS = table("item_words", column("rowid", Integer), column("words", Text), column("rank", Float))
+_WORD = re.compile(r"[^\W_]+")  # as FTS5 has it: an underscore parts two words
+
+WORDS = table("item_words", column("rowid", Integer), column("words", Text))
 
 LIVED = table(
     "episode_words", column("rowid", Integer), column("episode", Text), column("words", Text)
@@ -46,7 +50,7 @@ LIVED = table(
 def put(connection: Connection, words: Sequence[tuple[int, str]]) -> None:
     """Index the words of new items, given by number."""
     rows = [{"rowid": number, "words": said} for number, said in words]
-    connection.execute(insert(WORDS), rows)
+    speech(connection.dialect).put_words(connection, WORDS, rows)
 
 
 def remove(connection: Connection, numbers: Sequence[int]) -> None:
@@ -61,16 +65,18 @@ def remove_all(connection: Connection) -> None:
 def search(
     connection: Connection, query: str, limit: int, where: Iterable[ColumnElement[bool]]
 ) -> list[tuple[str, float]]:
-    """Return the ids of the items that fit the words best, best first, with BM25 scores above 0."""
-    terms = [f'"{term}"' for term in dict.fromkeys(re.findall(r"\w+", query.lower()))][:TERMS]
-    wanted = _affordable(connection, terms)
-    if not wanted:
+    """Return the ids of the items that fit the words best, best first, with scores above 0."""
+    spoken = speech(connection.dialect)
+    counts, together = _affordable(connection, _terms(query))
+    if not counts:
         return []
+    asked = spoken.asked(list(counts), together=together)
+    fit = spoken.fit(WORDS, counts).label("fit")
     best = (
-        select(ITEM.c.id, -WORDS.c.rank)
+        select(ITEM.c.id, fit)
         .join_from(WORDS, ITEM, ITEM.c.number == WORDS.c.rowid)
-        .where(_matches(wanted), *where)
-        .order_by(WORDS.c.rank, WORDS.c.rowid)
+        .where(spoken.answers(WORDS, literal(asked)), *where)
+        .order_by(fit.desc(), WORDS.c.rowid)
         .limit(limit)
     )
     return [(id, score) for id, score in connection.execute(best)]
@@ -80,11 +86,11 @@ def put_episodes(connection: Connection, episodes: Iterable[Episode]) -> None:
     """Index the words of episodes that are new."""
     rows = [{"episode": each.id, "words": words_of(each)} for each in episodes]
     if rows:
-        connection.execute(insert(LIVED), rows)
+        speech(connection.dialect).put_words(connection, LIVED, rows)
 
 
 def remove_episode(connection: Connection, id: str) -> None:
-    """Forget the words of an episode; all are looked through, some 0.1 s among 100,000."""
+    """Forget the words of an episode; SQLite looks through all, some 0.1 s among 100,000."""
     connection.execute(delete(LIVED).where(LIVED.c.episode == id))
 
 
@@ -93,52 +99,63 @@ def words_of(episode: Episode) -> str:
     task = episode.task
     seen = (part for step in episode.steps for part in (step.observation, step.completion.text))
     told = "\n".join((task.goal, task.kind, task.id, episode.briefing, episode.closing, *seen))
-    return " ".join(dict.fromkeys(re.findall(r"\w+", told.lower())))
+    return " ".join(dict.fromkeys(_WORD.findall(told.lower())))
 
 
-def lived(words: str) -> ColumnElement[bool] | None:
+def lived(connection: Connection, words: str) -> ColumnElement[bool] | None:
     """Return whether an episode holds all of the words; None: none was given."""
-    terms = [f'"{term}"' for term in dict.fromkeys(re.findall(r"\w+", words.lower()))][:TERMS]
+    terms = _terms(words)
     if not terms:
         return None
-    whole = literal_column(LIVED.name, Text)  # an index without detail takes no single column
-    return whole.op("MATCH", is_comparison=True)(" ".join(terms))
+    spoken = speech(connection.dialect)
+    return spoken.answers(LIVED, literal(spoken.asked(terms, together=True)))
 
 
-def _affordable(connection: Connection, terms: Sequence[str]) -> str:
-    """Return a query that few enough items match; empty: there is none.
+def _terms(words: str) -> list[str]:
+    return list(dict.fromkeys(_WORD.findall(words.lower())))[:TERMS]
 
-    If each word alone is in too many, all of them must be there together.
+
+def _affordable(connection: Connection, terms: Sequence[str]) -> tuple[Mapping[str, int], bool]:
+    """Return terms that few enough items hold, with how many hold each, and whether to ask for all.
+
+    If each word alone is in too many, all of them must be there together; no term: not even so.
     """
-    found = sorted(zip(_counts(connection, terms), terms, strict=True))
+    spoken = speech(connection.dialect)
+    each = _counts(connection, [spoken.asked([term], together=True) for term in terms])
+    found = sorted(zip(each, terms, strict=True))
     total = accumulate(count for count, _ in found)
-    rare = [term for (_, term), sum in zip(found, total, strict=True) if sum <= RANKED]
+    rare = {term: count for (count, term), sum in zip(found, total, strict=True) if sum <= RANKED}
     if rare or not terms:
-        return " OR ".join(rare)
-    together = " AND ".join(terms)
-    return together if _counts(connection, [together])[0] <= RANKED else ""
+        return rare, False
+    together = _counts(connection, [spoken.asked(terms, together=True)])[0]
+    return (dict.fromkeys(terms, together) if together <= RANKED else {}), True
 
 
-def _counts(connection: Connection, queries: Sequence[str]) -> list[int]:
-    """Return how many items match each, counting no further than one above what can be ranked.
+def _counts(connection: Connection, questions: Sequence[str]) -> list[int]:
+    """Return how many items answer each, counting no further than one above what can be ranked.
 
     In one statement: to send one for each word took a fifth of the time of a recall.
     """
-    if not queries:
+    if not questions:
         return []
-    asked = {f"q{place}": query for place, query in enumerate(queries)}
-    return [count for _, count in sorted(connection.execute(_counting(len(queries)), asked).all())]
-
-
-def _matches(wanted: str) -> ColumnElement[bool]:
-    return WORDS.c.words.op("MATCH", is_comparison=True)(wanted)
+    asked = {f"q{place}": question for place, question in enumerate(questions)}
+    counting = _counting(connection.dialect, len(questions), RANKED + 1)
+    return [count for _, count in sorted(connection.execute(counting, asked).all())]
 
 
 @cache
-def _counting(many: int) -> TextClause:
-    one = (
-        "SELECT {place}, count(*) FROM "
-        "(SELECT rowid FROM item_words WHERE words MATCH :q{place} LIMIT {most})"
+def _counting(dialect: Dialect, many: int, most: int) -> CompoundSelect[int, int]:
+    answers = speech(dialect).answers
+    counted = [
+        select(WORDS.c.rowid)
+        .where(answers(WORDS, bindparam(f"q{place}", type_=Text)))
+        .limit(literal_column(str(most)))
+        .subquery()
+        for place in range(many)
+    ]
+    return union_all(
+        *(
+            select(literal_column(str(place)), func.count()).select_from(some)
+            for place, some in enumerate(counted)
+        )
     )
-    parts = (one.format(place=place, most=RANKED + 1) for place in range(many))
-    return text(" UNION ALL ".join(parts))

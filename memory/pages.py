@@ -10,7 +10,17 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Unpack
 
-from sqlalchemy import Column, ColumnElement, Connection, case, func, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    case,
+    cast,
+    func,
+    select,
+    tuple_,
+)
 from sqlalchemy.sql.selectable import ScalarSelect
 
 from environments.episode import Ending, Split
@@ -87,8 +97,8 @@ class Pages(Opened):
             filters: which episodes.
         """
         found = [EPISODE.c[name] == each for name, each in filters.items() if each is not None]
-        held = fulltext.lived(words)
         with self._engine.connect() as connection:
+            held = fulltext.lived(connection, words)
             if held is not None:
                 return _holding(connection, [held, *found], limit, before)
             if before is not None:
@@ -202,8 +212,8 @@ def _tallies(connection: Connection, runs: Sequence[str]) -> dict[str, Tallied]:
         _many(Ending.SOLVED).label("solved"),
         _many(Ending.BROKEN).label("broken"),
         func.sum(EPISODE.c.steps).label("steps"),
-        func.sum(EPISODE.c.prompt_tokens).label("prompt_tokens"),
-        func.sum(EPISODE.c.completion_tokens).label("completion_tokens"),
+        cast(func.sum(EPISODE.c.prompt_tokens), BigInteger).label("prompt_tokens"),
+        cast(func.sum(EPISODE.c.completion_tokens), BigInteger).label("completion_tokens"),
         func.min(EPISODE.c.started, type_=Instant()).label("first"),
         func.max(EPISODE.c.started, type_=Instant()).label("last"),
     ).where(EPISODE.c.run.in_(runs))

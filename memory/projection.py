@@ -167,8 +167,8 @@ def _recall(connection: Connection, entries: Sequence[Entry]) -> None:
     for entry in entries:
         if entry.content is not None:
             rows += [_row(recalled) for recalled in recalls_of(entry)]
-    if rows:
-        connection.execute(insert_new(RECALL), rows)  # a resumed episode recalls again: the first
+    if rows:  # a resumed episode recalls again: the first
+        connection.execute(insert_new(connection, RECALL), rows)
 
 
 def _tag(connection: Connection, entries: Sequence[Entry]) -> None:

@@ -54,7 +54,7 @@ def row_of(episode: Episode) -> EpisodeRow:
         environment=episode.task.environment,
         split=episode.task.split,
         kind=episode.task.kind,
-        goal=episode.task.goal,
+        goal=episode.task.goal.replace("\0", "\N{SYMBOL FOR NULL}"),  # PostgreSQL keeps no NUL
         ending=episode.ending,
         policy=episode.policy,
         steps=len(episode.steps),

@@ -40,7 +40,7 @@ class Rounds(Opened):
         """Note that a round has begun; of one that had, nothing changes."""
         row = {field.name: getattr(round, field.name) for field in fields(round)}
         with writing(self._engine).begin() as connection:
-            connection.execute(insert_new(ROUND), [row])
+            connection.execute(insert_new(connection, ROUND), [row])
 
     def finish(self, id: str, at: datetime) -> None:
         ended = update(ROUND).where(ROUND.c.id == id, ROUND.c.finished.is_(None))
@@ -75,7 +75,7 @@ class Rounds(Opened):
         """Keep what a stage came to; the first report stays."""
         row = {"round": round, "name": stage, "report": report, "at": at}
         with writing(self._engine).begin() as connection:
-            connection.execute(insert_new(STAGE), [row])
+            connection.execute(insert_new(connection, STAGE), [row])
 
     def reports(self, round: str) -> Mapping[str, str]:
         """Return what the finished stages of a round came to, by name."""

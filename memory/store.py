@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from datetime import datetime
 from itertools import islice
+from operator import attrgetter
 from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import (
@@ -24,7 +25,7 @@ from sqlalchemy import (
 
 from environments.episode import Ending, Episode, Split
 from memory import fulltext
-from memory.database import Opened, insert_new, structural_faults, writing
+from memory.database import Opened, adding, insert_new, structural_faults, writing
 from memory.errors import StoreError, UnknownIdError
 from memory.records import EpisodeRow, Run, row_of
 from memory.schema import BODY, EPISODE, RUN, Instant
@@ -158,12 +159,13 @@ class Store(Opened):
     def _insert(self, batch: list[Episode]) -> int:
         from memory.body import pack  # pydantic: 0.1 s, which a listing need not pay
 
-        rows = [_columns(row_of(episode)) for episode in batch]
-        bodies = [{"episode": episode.id, "packed": pack(episode)} for episode in batch]
-        with writing(self._engine).begin() as connection:
+        in_order = sorted(batch, key=attrgetter("id"))  # two writers that share some never deadlock
+        rows = [_columns(row_of(episode)) for episode in in_order]
+        bodies = [{"episode": episode.id, "packed": pack(episode)} for episode in in_order]
+        with adding(self._engine).begin() as connection:
             unknown = _unknown(connection, batch)
-            new = connection.execute(insert_new(EPISODE), rows).rowcount
-            connection.execute(insert_new(BODY), bodies)
+            new = connection.execute(insert_new(connection, EPISODE), rows).rowcount
+            connection.execute(insert_new(connection, BODY), bodies)
             fulltext.put_episodes(connection, unknown)
         return new
 

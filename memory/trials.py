@@ -110,7 +110,7 @@ class Trials(Opened):
         ]
         if rows:
             with writing(self._engine).begin() as connection:
-                connection.execute(insert_new(TRIAL_PAIR), rows)
+                connection.execute(insert_new(connection, TRIAL_PAIR), rows)
         return replace(trial, pairs=(*trial.pairs, *pairs))
 
     def end(self, trial: Trial, result: Result, at: datetime) -> Trial:

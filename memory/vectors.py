@@ -51,7 +51,7 @@ def put_vectors(connection: Connection, model: str, vectors: Mapping[Key, Vector
     ).where(ITEM.c.id == bindparam("item"), ITEM.c.version == bindparam("version"))
     if rows:
         columns = ["model", "item", "version", "vector"]
-        connection.execute(insert_new(VECTOR).from_select(columns, current), rows)
+        connection.execute(insert_new(connection, VECTOR).from_select(columns, current), rows)
 
 
 def load_vectors(

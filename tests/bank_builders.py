@@ -3,7 +3,6 @@
 import sys
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 from environments.anchor import Anchor
 from environments.episode import Ending
@@ -84,9 +83,9 @@ def a_recall(item, episode="e1", **changes):
     return replace(plain, **changes)
 
 
-def main(path: Path, many: int) -> int:
+def main(where: str, many: int) -> int:
     """Add lessons, in ones and twos, revise and retire some, and say so after each."""
-    with Bank.open(path, busy_s=60) as bank:
+    with Bank.open(where, busy_s=60) as bank:
         for number in range(many):
             made = MORNING + timedelta(minutes=number)
             lesson = bank.add(a_lesson("e1", when=f"case {number}", source=a_source(made=made)))
@@ -97,4 +96,4 @@ def main(path: Path, many: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(sys.argv[1], int(sys.argv[2])))

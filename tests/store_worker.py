@@ -3,7 +3,6 @@
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from environments.episode import Completion, Ending, Episode, Split, Step, Task
 from environments.errors import UserError
@@ -48,10 +47,10 @@ def an_episode(id: str = "e1", *, minute: int = 0, **changes) -> Episode:
     return replace(plain, **changes)
 
 
-def main(path: Path, prefix: str, many: int) -> int:
+def main(where: str, prefix: str, many: int) -> int:
     """Add episodes one by one and say the id of each one that is stored."""
     try:
-        with Store.open(path, busy_s=60) as store:
+        with Store.open(where, busy_s=60) as store:
             for number in range(many):
                 episode = an_episode(f"{prefix}{number:04d}", minute=number)
                 store.add(replace(episode, steps=episode.steps * 20))
@@ -64,4 +63,4 @@ def main(path: Path, prefix: str, many: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])))
+    sys.exit(main(sys.argv[1], sys.argv[2], int(sys.argv[3])))

@@ -30,6 +30,11 @@ from store_worker import MORNING, an_episode
 EPISODES = [f"e{number}" for number in range(1, 7)]
 
 
+pytestmark = pytest.mark.postgresql(slow=True)
+everywhere = pytest.mark.postgresql(slow=False)
+"""For tests whose statements no other test makes."""
+
+
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
     """Make one database with episodes; migrating anew for each test takes far longer."""
@@ -40,8 +45,12 @@ def template(tmp_path_factory):
 
 
 @pytest.fixture
-def path(template, tmp_path):
-    return Path(shutil.copy(template, tmp_path))
+def path(template, database):
+    if isinstance(database, Path):
+        return Path(shutil.copy(template, database))
+    with Store.open(database) as store:
+        store.add_all(an_episode(id) for id in EPISODES)
+    return database
 
 
 @pytest.fixture
@@ -63,6 +72,7 @@ def test_a_new_item_is_a_candidate_whatever_it_claims(bank):
     assert (added.standing, added.version) == (Standing.CANDIDATE, 1)
 
 
+@everywhere
 def test_ids_are_never_reused_however_often_the_bank_is_closed_and_grows(path):
     seen = []
     for _ in range(4):
@@ -81,6 +91,7 @@ def test_an_item_with_an_id_of_its_own_is_refused(bank):
         bank.add(a_lesson(id="L7"))
 
 
+@everywhere
 def test_a_revision_is_a_new_version_and_the_old_one_stays_readable(bank):
     first = bank.add(a_lesson())
     second = bank.revise(replace(first, instead="open it"), by="ann", why="shorter")
@@ -165,6 +176,7 @@ def test_a_source_that_is_not_stored_or_held_out_or_broken_is_refused(path, bank
     assert bank.count() == 1
 
 
+@everywhere
 def test_what_an_item_is_made_of_must_be_stored_and_share_its_source(bank):
     critique = bank.criticize(a_critique("e1"))
     assert bank.add(a_lesson("e1", critique=critique.id)).critique == critique.id
@@ -199,6 +211,7 @@ def test_what_can_teach_nothing_is_refused_in_one_line(bank, item, said):
     assert bank.count() == 0
 
 
+@everywhere
 def test_hostile_words_survive(bank):
     words = "---\n```\x00\x1b[31m\u2028' OR 1=1; --\N{PILE OF POO}" + "long " * 20_000
     added = bank.add(a_lesson(when=words, fault=words[:99]))
@@ -237,6 +250,7 @@ def test_a_critique_is_stored_with_its_lesson_or_not_at_all(bank):
     assert lesson.critique == critique.id
 
 
+@everywhere
 def test_uses_are_those_of_train_episodes_that_ended(path, bank):
     exam = Task(id="h/9", environment="household", split=Split.DEV, kind="cool", goal="cool")
     with Store.open(path) as store:
@@ -258,6 +272,7 @@ def test_uses_are_those_of_train_episodes_that_ended(path, bank):
     assert [use.item for use in bank.recalled("unfinished")] == [item.id, other.id]
 
 
+@everywhere
 def test_a_resumed_episode_does_not_count_its_recalls_twice(bank):
     item = bank.add(a_lesson())
     bank.log_uses([a_recall(item)])
@@ -268,6 +283,7 @@ def test_a_resumed_episode_does_not_count_its_recalls_twice(bank):
         bank.log_uses([a_recall(item, "e1"), a_recall(item, "e2")])
 
 
+@everywhere
 def test_vectors_come_back_in_the_order_of_their_items(bank):
     items = bank.add_all([a_lesson(), a_skill(), a_demonstration()])
     keys = [(item.id, item.version) for item in items]
@@ -284,6 +300,7 @@ def test_vectors_come_back_in_the_order_of_their_items(bank):
     assert bank.vectors("other")[1].shape == (0, 0)
 
 
+@everywhere
 def test_a_revision_needs_a_vector_only_if_its_words_are_new(bank):
     lesson = bank.add(a_lesson())
     bank.put_vectors("mini", {(lesson.id, 1): np.ones(2, np.float32)})
@@ -316,6 +333,7 @@ def test_vectors_that_would_spoil_a_search_are_refused(bank, vectors, said):
     assert len(bank.vectors("mini")[0]) == 1
 
 
+@everywhere
 def test_items_are_found_by_their_words_the_best_first(bank):
     cool, lamp = bank.add_all(
         [a_lesson(), a_lesson(when="a thing has to be looked at", fault="it is dark",
@@ -332,6 +350,7 @@ def test_items_are_found_by_their_words_the_best_first(bank):
     assert bank.search_text("desklamp", 5) == []
 
 
+@everywhere
 def test_words_that_nearly_all_items_hold_cost_no_time_and_find_nothing(bank, monkeypatch):
     monkeypatch.setattr(fulltext, "RANKED", 10)
     common = bank.add_all([a_lesson(when=f"fetch thing{n}") for n in range(20)])

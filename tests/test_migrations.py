@@ -1,4 +1,3 @@
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -7,14 +6,17 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
+from bank_builders import a_lesson
 from memory import migrations
-from memory.database import connect, writing
+from memory.bank import Bank
+from memory.database import connect, revision, writing
 from memory.errors import StoreError
 from memory.migrations.upgrade import downgrade, upgrade
+from memory.pages import Pages
 from memory.schema import EPISODE, HEAD, metadata
 from memory.store import Store
 from store_worker import an_episode
@@ -41,16 +43,18 @@ def shape(engine):
     }
 
 
-def test_migrating_an_empty_database_gives_the_tables_that_the_code_knows(tmp_path):
-    Store.open(tmp_path / "migrated.db").close()
-    migrated = create_engine(f"sqlite:///{tmp_path / 'migrated.db'}")
-    created = create_engine(f"sqlite:///{tmp_path / 'created.db'}")
-    metadata.create_all(created)
-    assert set(shape(created)) >= {"run", "episode", "episode_body"}
-    assert shape(migrated) == shape(created)
+@pytest.mark.postgresql(slow=True)
+def test_migrating_an_empty_database_gives_the_tables_that_the_code_knows(fresh, tmp_path):
+    Store.open(fresh).close()
+    migrated = connect(fresh, busy_s=1)
     known = {"include_name": lambda name, *_: not (name or "").startswith(FULL_TEXT)}
     with migrated.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection, opts=known), metadata) == []
+    created = create_engine(f"sqlite:///{tmp_path / 'created.db'}")
+    metadata.create_all(created)
+    if migrated.dialect.name == "sqlite":
+        assert shape(migrated) == shape(created)
+    assert set(shape(migrated)) == set(shape(created)) >= {"run", "episode", "episode_body"}
     migrated.dispose()
     created.dispose()
 
@@ -59,22 +63,41 @@ def test_the_head_that_the_code_names_is_the_newest_migration():
     assert ScriptDirectory(str(Path(migrations.__file__).parent)).get_heads() == [HEAD]
 
 
-def test_going_down_leaves_nothing_and_going_up_again_works(tmp_path):
-    path = tmp_path / "store.db"
-    with Store.open(path) as store:
+def test_going_down_leaves_nothing_and_going_up_again_works(fresh):
+    with Store.open(fresh) as store:
         store.add(an_episode())
-    engine = connect(path, busy_s=1)
+    engine = connect(fresh, busy_s=1)
     with writing(engine).begin() as connection:
         downgrade(connection, "base")
     assert inspect(engine).get_table_names() == ["alembic_version"]
     engine.dispose()
-    with Store.open(path) as store:
+    with Store.open(fresh) as store:
         assert store.count() == 0
         assert store.add(an_episode()) == 1
 
 
-def test_a_migration_that_does_not_end_leaves_nothing_behind(tmp_path):
-    engine = connect(tmp_path / "store.db", busy_s=1)
+@pytest.mark.postgresql(slow=True)
+@pytest.mark.parametrize("step", ["0001", "0002", "0003", "0004"])
+def test_going_down_a_few_steps_and_up_again_keeps_what_older_versions_knew(fresh, step):
+    with Store.open(fresh) as store, Bank.open(fresh) as bank:
+        store.add_all(an_episode(f"e{number}", minute=number) for number in range(1, 30))
+        lesson = bank.add(a_lesson("e1"))
+    engine = connect(fresh, busy_s=1)
+    with writing(engine).begin() as connection:
+        downgrade(connection, step)
+        assert revision(connection) == step
+    engine.dispose()
+    with Store.open(fresh) as store, Bank.open(fresh) as bank, Pages.open(fresh) as pages:
+        assert store.count() == 29
+        assert store.integrity() == bank.integrity() == ()
+        assert bank.items() == ([] if step == "0001" else [lesson])
+        assert bank.search_text("fridge", 5)[:1] == bank.search_text("fridge", 1)
+        assert len(pages.episodes(words="arrive fridge", limit=99).rows) == 29
+
+
+@pytest.mark.postgresql(slow=True)
+def test_a_migration_that_does_not_end_leaves_nothing_behind(fresh):
+    engine = connect(fresh, busy_s=1)
     with writing(engine).connect() as connection:
         upgrade(connection, None)
         assert "episode" in inspect(connection).get_table_names()
@@ -83,22 +106,25 @@ def test_a_migration_that_does_not_end_leaves_nothing_behind(tmp_path):
     engine.dispose()
 
 
-def test_a_store_of_a_newer_version_is_refused_in_one_line_and_left_alone(tmp_path):
-    path = tmp_path / "store.db"
-    with Store.open(path) as store:
+@pytest.mark.postgresql(slow=True)
+def test_a_store_of_a_newer_version_is_refused_in_one_line_and_left_alone(fresh):
+    with Store.open(fresh) as store:
         store.add(an_episode())
-    with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    engine = connect(fresh, busy_s=1)
+    with writing(engine).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StoreError, match="has schema '9999', which this version") as caught:
-        Store.open(path)
+        Store.open(fresh)
     assert "\n" not in str(caught.value)
-    assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
-    assert connection.execute("SELECT count(*) FROM episode").fetchone() == (1,)
-    connection.close()
+    with engine.connect() as connection:
+        assert revision(connection) == "9999"
+        assert connection.scalar(text("SELECT count(*) FROM episode")) == 1
+    engine.dispose()
 
 
-def test_many_processes_may_create_the_same_store_at_once(tmp_path):
-    opening = f"from memory.store import Store; Store.open({str(tmp_path / 'store.db')!r}).close()"
+@pytest.mark.postgresql(slow=True)
+def test_many_processes_may_create_the_same_store_at_once(fresh):
+    opening = f"from memory.store import Store; Store.open({str(fresh)!r}).close()"
     together = [
         subprocess.Popen([sys.executable, "-c", opening], stderr=subprocess.PIPE, text=True)
         for _ in range(4)

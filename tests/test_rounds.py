@@ -17,8 +17,8 @@ def a_round(number=1, **changes):
 
 
 @pytest.fixture
-def rounds(tmp_path):
-    with Rounds.open(tmp_path / "store.sqlite") as opened:
+def rounds(database):
+    with Rounds.open(database) as opened:
         yield opened
 
 

@@ -7,8 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from sqlalchemy import text
 
 from environments.episode import Ending, Split
+from memory.database import connect, writing
 from memory.errors import StoreError, UnknownIdError
 from memory.records import Run, row_of
 from memory.store import BATCH, Store
@@ -16,13 +18,8 @@ from store_worker import MORNING, TASK, an_episode
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "store.db"
-
-
-@pytest.fixture
-def store(path):
-    with Store.open(path) as opened:
+def store(database):
+    with Store.open(database) as opened:
         yield opened
 
 
@@ -40,10 +37,12 @@ def a_run(id="r1", *, minute=0, **changes):
     return replace(plain, **changes)
 
 
-def edit(path, statement, *values):
-    with sqlite3.connect(path) as connection:
-        assert connection.execute(statement, values).rowcount == 1
-    connection.close()
+def edit(database, statement, **values):
+    """Change what is stored behind the store's back."""
+    engine = connect(database, busy_s=1)
+    with writing(engine).begin() as connection:
+        assert connection.execute(text(statement), values).rowcount == 1
+    engine.dispose()
 
 
 def test_an_episode_comes_back_exactly_as_it_was(store):
@@ -54,10 +53,10 @@ def test_an_episode_comes_back_exactly_as_it_was(store):
     assert store.get("e2") == crash
 
 
-def test_what_was_stored_is_there_after_the_store_was_closed(path):
-    with Store.open(path) as store:
+def test_what_was_stored_is_there_after_the_store_was_closed(database):
+    with Store.open(database) as store:
         store.add(an_episode())
-    with Store.open(f"sqlite:///{path}") as store:
+    with Store.open(database if "://" in str(database) else f"sqlite:///{database}") as store:
         assert store.get("e1") == an_episode()
 
 
@@ -110,13 +109,13 @@ def test_a_row_tells_what_the_episode_holds(store):
     assert type(row.split) is Split
 
 
-def test_times_are_kept_in_utc_and_to_the_microsecond(store, path):
+def test_times_are_kept_in_utc_and_to_the_microsecond(store, database):
     tokyo = datetime(2026, 11, 24, 1, 2, 3, 456789, tzinfo=timezone(timedelta(hours=9)))
     store.add(an_episode(started=tokyo))
     assert store.rows()[0].started.isoformat() == "2026-11-23T16:02:03.456789+00:00"
     assert store.get("e1").started == tokyo
-    kept = sqlite3.connect(path).execute("SELECT started FROM episode").fetchone()
-    assert kept == ("2026-11-23 16:02:03.456789",)
+    told = "2026-11-23 16:02:03.456789"
+    edit(database, "UPDATE episode SET kind = 'found' WHERE started = :told", told=told)
 
 
 def test_the_newest_come_first_and_pages_meet_without_overlap(store):
@@ -131,6 +130,7 @@ def test_the_newest_come_first_and_pages_meet_without_overlap(store):
     assert paged == sorted(paged, key=lambda row: (row.started, row.id), reverse=True)
 
 
+@pytest.mark.postgresql(slow=True)
 def test_every_combination_of_filters_agrees_with_looking_at_each_episode(store):
     # Enough of each column that every pair of values occurs together.
     offers = {
@@ -177,8 +177,9 @@ def test_every_combination_of_filters_agrees_with_looking_at_each_episode(store)
         ("", "age"),
     ],
 )
-def test_filters_are_looked_up_by_the_one_that_leaves_fewest(store, path, filters, index):
-    store.add(an_episode())
+def test_sqlite_looks_filters_up_by_the_one_that_leaves_fewest(tmp_path, filters, index):
+    path = tmp_path / "store.db"
+    Store.open(path).close()
     where = " AND ".join(f"{name} = 'x'" for name in filters.split()) or "true"
     plan = sqlite3.connect(path).execute(
         f"EXPLAIN QUERY PLAN SELECT * FROM episode WHERE {where} ORDER BY started DESC, id DESC"
@@ -235,34 +236,49 @@ def test_integrity_finds_nothing_in_a_healthy_store(store):
 @pytest.mark.parametrize(
     ("statement", "values", "fault"),
     [
-        ("UPDATE episode_body SET packed = ? WHERE episode = 'e3'", (b"\0",), "'e3' is damaged"),
+        ("UPDATE episode_body SET packed = :packed", {"packed": b"\0"}, "is damaged"),
         (
-            "UPDATE episode_body SET packed = ? WHERE episode = 'e3'",
-            (zlib.compress(b'{"id": "e3"}'),),
-            "'e3' is damaged",
+            "UPDATE episode_body SET packed = :packed",
+            {"packed": zlib.compress(b'{"id": "e3"}')},
+            "is damaged",
         ),
-        ("DELETE FROM episode_body WHERE episode = 'e3'", (), "'e3' is damaged"),
-        ("UPDATE episode SET steps = 9 WHERE id = 'e3'", (), "'e3' differs from the episode"),
-        ("UPDATE episode SET id = 'lost' WHERE id = 'e3'", (), "points to no episode"),
+        ("DELETE FROM episode_body", {}, "is damaged"),
+        ("UPDATE episode SET steps = 9", {}, "differs from the episode"),
     ],
 )
-def test_integrity_names_the_episode_that_was_tampered_with(store, path, statement, values, fault):
+def test_integrity_names_the_episode_that_was_tampered_with(
+    store, database, statement, values, fault
+):
     store.add_all(an_episode(f"e{number}", minute=number) for number in range(5))
-    edit(path, statement, *values)
-    assert fault in store.integrity()[0]
-    # Only the newest body, e4's, is read here; a broken reference is found all the same.
-    assert len(store.integrity(newest=1)) == ("points to" in fault)
+    column = "episode" if "episode_body" in statement else "id"
+    edit(database, f"{statement} WHERE {column} = 'e3'", **values)
+    (found,) = store.integrity()
+    assert "'e3'" in found
+    assert fault in found
+    assert store.integrity(newest=1) == ()  # only the newest body, e4's, is read here
 
 
-def test_a_damaged_episode_is_reported_in_one_line(store, path):
+def test_a_broken_reference_is_found_without_reading_a_body(tmp_path):
+    path = tmp_path / "store.db"
+    with Store.open(path) as store:
+        store.add_all(an_episode(f"e{number}", minute=number) for number in range(5))
+        with sqlite3.connect(path) as other:  # PostgreSQL would not let us
+            other.execute("UPDATE episode SET id = 'lost' WHERE id = 'e3'")
+        other.close()
+        assert "points to no episode" in store.integrity()[0]
+        assert len(store.integrity(newest=1)) == 1
+
+
+def test_a_damaged_episode_is_reported_in_one_line(store, database):
     store.add(an_episode())
-    edit(path, "UPDATE episode_body SET packed = ?", b"garbage")
+    edit(database, "UPDATE episode_body SET packed = :packed", packed=b"garbage")
     with pytest.raises(StoreError, match="episode 'e1' is damaged") as caught:
         store.get("e1")
     assert "\n" not in str(caught.value)
 
 
-def test_integrity_reports_a_file_with_torn_pages(path):
+def test_integrity_reports_a_file_with_torn_pages(tmp_path):
+    path = tmp_path / "store.db"
     with Store.open(path) as store:
         store.add_all(an_episode(f"e{number}") for number in range(200))
     torn = bytearray(path.read_bytes())
@@ -273,12 +289,13 @@ def test_integrity_reports_a_file_with_torn_pages(path):
         assert store.integrity() != ()
 
 
-def test_listing_loads_neither_pydantic_nor_alembic(path):
-    with Store.open(path) as store:
+@pytest.mark.postgresql(slow=True)
+def test_listing_loads_neither_pydantic_nor_alembic(database):
+    with Store.open(database) as store:
         store.add(an_episode())
     listing = (
         "import sys; from memory.store import Store\n"
-        f"with Store.open({str(path)!r}) as store: print([row.id for row in store.rows()])\n"
+        f"with Store.open({str(database)!r}) as store: print([row.id for row in store.rows()])\n"
         "print(sorted({'alembic', 'pydantic'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True)

@@ -53,6 +53,8 @@ def upgrade() -> None:
         sa.Column("episode", key, sa.ForeignKey("episode.id"), primary_key=True),
         sa.Column("packed", sa.LargeBinary, nullable=False),
     )
+    if op.get_bind().dialect.name == "postgresql":  # it is compressed already
+        op.execute("ALTER TABLE episode_body ALTER packed SET STORAGE EXTERNAL")
 
 
 def downgrade() -> None:

@@ -32,12 +32,36 @@ def upgrade() -> None:
         sa.Column("vector", sa.LargeBinary, nullable=False),
     )
     op.create_index("vector_by_item", "vector", ["item"])
-    op.execute("CREATE VIRTUAL TABLE item_words USING fts5(words, tokenize='porter unicode61')")
+    _words()
 
 
 def downgrade() -> None:
     for table in ("item_words", "vector", "source", "recall", "critique", "item", "journal"):
         op.drop_table(table)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP TEXT SEARCH CONFIGURATION apprentice")
+        op.execute("DROP TEXT SEARCH DICTIONARY apprentice_stem")
+
+
+def _words() -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("CREATE VIRTUAL TABLE item_words USING fts5(words, tokenize='porter unicode61')")
+        return
+    # Stems without stop words, as FTS5's porter has them.
+    op.execute(
+        "CREATE TEXT SEARCH DICTIONARY apprentice_stem (TEMPLATE = snowball, LANGUAGE = porter)"
+    )
+    op.execute("CREATE TEXT SEARCH CONFIGURATION apprentice (PARSER = pg_catalog.default)")
+    op.execute(
+        "ALTER TEXT SEARCH CONFIGURATION apprentice "
+        "ADD MAPPING FOR asciiword, word, numword WITH apprentice_stem"
+    )
+    op.execute(
+        "ALTER TEXT SEARCH CONFIGURATION apprentice "
+        "ADD MAPPING FOR int, uint, float, sfloat WITH simple"
+    )
+    op.execute("CREATE TABLE item_words (rowid bigint PRIMARY KEY, words tsvector NOT NULL)")
+    op.execute("CREATE INDEX item_words_by_word ON item_words USING gin (words)")
 
 
 def _journal() -> None:
