@@ -64,25 +64,30 @@ def make_home(config: Config) -> Path:
     return config.home
 
 
+def store_place(config: Config) -> str | Path:
+    """Return where the store is, and all else in its database: a URL, or a file in the home."""
+    return config.store.url.get_secret_value() or make_home(config) / STORE
+
+
 def make_store(config: Config) -> "Store":
     """Return the store of episodes, made where it is missing."""
     from memory.store import Store
 
-    return Store.open(make_home(config) / STORE)
+    return Store.open(store_place(config))
 
 
 def make_bank(config: Config) -> "Bank":
     """Return the bank of memories, in the database of the store."""
     from memory.bank import Bank
 
-    return Bank.open(make_home(config) / STORE)
+    return Bank.open(store_place(config))
 
 
 def make_trials(config: Config) -> "Trials":
     """Return the trials of memories, in the database of the store."""
     from memory.trials import Trials
 
-    return Trials.open(make_home(config) / STORE)
+    return Trials.open(store_place(config))
 
 
 def make_embedder(config: Config) -> "Embedder":
@@ -205,7 +210,7 @@ def make_library(config: Config) -> "Generator[Library]":
     with (
         make_store(config) as store,
         make_bank(config) as bank,
-        Annotations.open(home / STORE) as annotations,
+        Annotations.open(store_place(config)) as annotations,
     ):
         yield Library(
             store=store,

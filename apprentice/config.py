@@ -37,7 +37,7 @@ DEFAULT_FILE = Path("apprentice.toml")
 
 
 NOT_ACTING = (
-    "home", "cache", "endpoint", "memory", "critic", "distill", "gate", "learn", "windows",
+    "home", "cache", "store", "endpoint", "memory", "critic", "distill", "gate", "learn", "windows",
 )  # fmt: skip
 """Sections that say nothing of how an attempt is acted; a new section does until it is named."""
 
@@ -48,6 +48,12 @@ class ConfigError(UserError, ValueError):
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Database(Section):
+    """Where episodes and memories are kept."""
+
+    url: SecretStr = SecretStr("")  # postgresql://USER@HOST/DATABASE; empty: a file in the home
 
 
 class World(Section):
@@ -212,6 +218,7 @@ class Config(Section):
     home: Path = Path(".apprentice")  # the store, the checkpoints, the adapters
     cache: Path = Field(default_factory=_cache)  # models made ready for use; may be deleted
     seed: int = Field(default=0, ge=-(2**63), lt=2**63)
+    store: Database = Database()
     environment: World = World()
     policy: Actor = Actor()
     endpoint: Endpoint = Field(default_factory=Endpoint)
@@ -259,7 +266,7 @@ def one_of_several() -> bool:
 
 def frozen_settings(config: Config) -> str:
     """Return the settings as JSON without secrets and places, to go on with a run later."""
-    places = {"home", "cache", "windows"}
+    places = {"home", "cache", "store", "windows"}
     return config.model_dump_json(exclude={"endpoint": {"api_key"}, **dict.fromkeys(places, True)})
 
 
@@ -281,7 +288,7 @@ def thaw(settings: str, config: Config) -> Config:
     kept = Config.model_validate_json(settings)
     endpoint = config.endpoint.model_copy(update={"max_tokens": kept.endpoint.max_tokens})
     places = {"home": config.home, "cache": config.cache, "windows": config.windows}
-    update = {**places, "endpoint": endpoint}
+    update = {**places, "store": config.store, "endpoint": endpoint}
     return kept.model_copy(update=update)
 
 

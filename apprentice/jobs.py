@@ -154,7 +154,7 @@ def follow(config: Config, library: Library, team: Team) -> None:
 
 def examined(config: Config, library: Library, report: Report) -> Report:
     """Hold a candidate against who acts, let it act if it passes, and return the report of both."""
-    from apprentice.build import STORE, make_home, now
+    from apprentice.build import now, store_place
     from apprentice.loop.judging import promise_of, trial
     from apprentice.promises import write_promise
     from memory.proof import Outcome
@@ -162,7 +162,7 @@ def examined(config: Config, library: Library, report: Report) -> Report:
 
     incumbent = find_acting(config, Named(LOCAL, report.base)).use
     specs = (incumbent, str(Named(LOCAL, report.base, report.name)))
-    with Rounds.open(make_home(config) / STORE) as rounds:
+    with Rounds.open(store_place(config)) as rounds:
         level = rounds.level(report.name, now(), config.gate.false_share)
         gated = asyncio.run(trial(config, specs, level))
         promise = promise_of(config, specs, gated, level)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from rich.console import Console
 from rich.text import Text
 
-from apprentice.build import STORE, make_home, make_store, now
+from apprentice.build import make_store, now, store_place
 from apprentice.config import Config
 from apprentice.terminal import inert, out, say_json
 from memory.annotations import Annotation, Annotations, check, to_plain
@@ -27,7 +27,7 @@ def annotate(config: Config, episode_id: str, said: Annotation, *, as_json: bool
 
 def open_annotations(config: Config) -> Annotations:
     """Return the annotations, in the database of the store."""
-    return Annotations.open(make_home(config) / STORE)
+    return Annotations.open(store_place(config))
 
 
 def said_now(

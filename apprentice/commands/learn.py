@@ -5,7 +5,14 @@ from hashlib import blake2b
 
 from rich.text import Text
 
-from apprentice.build import STORE, make_environment, make_home, make_library, now, run_lock
+from apprentice.build import (
+    make_environment,
+    make_home,
+    make_library,
+    now,
+    run_lock,
+    store_place,
+)
 from apprentice.config import Config, frozen_settings, thaw
 from apprentice.loop.reports import Record, StageReport, record_of, to_json
 from apprentice.loop.site import Site
@@ -87,7 +94,7 @@ def check(config: Config, *, as_json: bool) -> bool:
 
 def open_rounds(config: Config) -> Rounds:
     """Return the record of all rounds."""
-    return Rounds.open(make_home(config) / STORE)
+    return Rounds.open(store_place(config))
 
 
 def begin_round(config: Config, kept: Rounds) -> Round:

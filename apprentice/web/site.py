@@ -8,7 +8,7 @@ from datetime import datetime
 from hashlib import sha256
 
 from apprentice.acting import ADAPTERS
-from apprentice.build import STORE, make_bank, make_home, make_store, now
+from apprentice.build import make_bank, make_home, make_store, now, store_place
 from apprentice.config import Config
 from distill.adapters import Adapters
 from memory.annotations import Annotations
@@ -56,9 +56,9 @@ def open_site(config: Config, access: Access) -> Generator[Site]:
             config=config,
             store=opened.enter_context(make_store(config)),
             bank=opened.enter_context(make_bank(config)),
-            annotations=opened.enter_context(Annotations.open(home / STORE)),
-            pages=opened.enter_context(Pages.open(home / STORE)),
-            rounds=opened.enter_context(Rounds.open(home / STORE)),
+            annotations=opened.enter_context(Annotations.open(store_place(config))),
+            pages=opened.enter_context(Pages.open(store_place(config))),
+            rounds=opened.enter_context(Rounds.open(store_place(config))),
             adapters=Adapters(home / ADAPTERS),
             access=access,
             clock=now,
