@@ -32,7 +32,7 @@ CHOICES: Mapping[str, Mapping[str, object]] = {
 }
 """Settings of worlds that cannot be opened without any."""
 
-EMPTY = frozenset({"harbor", "mcp"})
+EMPTY = frozenset({"harbor", "mcp", "openenv"})
 """Worlds without tasks of their own."""
 
 GUESSES = ("0", "1", "yes", "no", "return None", "return True", "return []", "return x")

