@@ -18,8 +18,8 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from agent.attempt import Attempt, Limits
-from agent.choose import choose
 from agent.policy import Policy
+from environments.choose import choose
 from environments.environment import Environment, Observation, Play, takes_long
 from environments.episode import Ending, Step
 from environments.errors import ContextFullError

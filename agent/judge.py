@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from math import exp
 from statistics import fmean
 
-from agent.choose import choose
 from agent.prompts.judge import (
     SCORE,
     SERVED,
@@ -26,6 +25,7 @@ from agent.prompts.judge import (
 )
 from agent.structured import Writer
 from environments.anchor import Anchor
+from environments.choose import choose
 from environments.episode import Episode
 from environments.errors import ContextFullError
 from environments.seed import derive

@@ -21,9 +21,9 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from agent.attempt import Attempt, Limits
 from agent.checkpoints import checkpoints
-from agent.choose import choose
 from agent.practice import practice
 from bench.figures import flags, report
+from environments.choose import choose
 from environments.environment import Environment
 from environments.episode import Completion, Split, Step
 from environments.registry import open_environment

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.choose import choose
+from environments.choose import choose
 
 ADMISSIBLE = (
     "examine shelf 1",

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from agent.attempt import Attempt, Limits
-from agent.choose import choose
 from agent.graph import ending, read
 from agent.policy import Policy
 from agent.search.critics import Critics
 from agent.search.tree import Branch
+from environments.choose import choose
 from environments.environment import Environment, Forkable, Observation, Play
 from environments.episode import Ending, Step
 from environments.errors import ContextFullError

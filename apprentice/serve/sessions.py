@@ -10,10 +10,10 @@ from datetime import datetime
 from threading import Lock
 
 from agent.attempt import Attempt
-from agent.choose import choose
 from apprentice.outside import new_id, outside_task
 from apprentice.remember import Reminder, Told
 from apprentice.serve.wire import Asked, Reported, RequestError, seen_last, task_of
+from environments.choose import choose
 from environments.episode import Completion, Ending, Episode, Split, Step
 from environments.seed import derive
 from memory.recall import Recollection
