@@ -8,6 +8,7 @@ was killed goes on, and candidates of one round share the attempts without them.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from agent.attempt import Attempt
 from apprentice.remember import Reminder
@@ -23,6 +24,9 @@ from memory.proof import Outcome, Pair, Verdict, judge, sentence
 from memory.recall import on_trial
 from memory.sequential import Plan
 from memory.trials import Result, Trial, Trials, plan_of
+
+if TYPE_CHECKING:
+    from apprentice.config import Memory
 
 PROOF = "proof"
 """Who did it, in the journal; and how the runs of its episodes begin, which teach nothing."""
@@ -114,11 +118,23 @@ class _Duel:
 def set_aside(tasks: Iterable[Task], share: float) -> tuple[Task, ...]:
     """Return the share of tasks that candidates are proved on, in an order of their own.
 
-    Which ones they are is known from their ids alone, so whoever practises can leave them out.
+    Which ones they are is known from their ids alone; `to_practise` leaves them out.
     """
     lots = {task.id: derive(PROOF, task.id) for task in tasks}
     chosen = (task for task in tasks if lots[task.id] < share * HASHED)
     return tuple(sorted(chosen, key=lambda task: lots[task.id]))
+
+
+def proves(memory: "Memory") -> bool:
+    """Whether memories are used once they are proven, on tasks that are set aside for it."""
+    return memory.recall != "off" and memory.admission == PROOF
+
+
+def to_practise(tasks: Iterable[Task], memory: "Memory") -> tuple[Task, ...]:
+    """Return the train tasks that are left for practice: a memory is proved on fresh ones."""
+    tasks = tuple(tasks)
+    aside = set(set_aside(tasks, memory.set_aside)) if proves(memory) else set[Task]()
+    return tuple(task for task in tasks if task not in aside)
 
 
 async def prove(

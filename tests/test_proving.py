@@ -14,7 +14,15 @@ from apprentice.build import make_bank, make_store, make_trials
 from apprentice.commands.absorb import absorb_episodes
 from apprentice.commands.prove import NotACandidateError, prove_items
 from apprentice.config import load
-from apprentice.proving import PROOF, CannotProveError, Court, prove, set_aside
+from apprentice.proving import (
+    PROOF,
+    CannotProveError,
+    Court,
+    prove,
+    proves,
+    set_aside,
+    to_practise,
+)
 from apprentice.remember import Reminder
 from apprentice.runs import Rig
 from bank_builders import a_lesson, a_source
@@ -232,6 +240,24 @@ def test_which_tasks_are_set_aside_is_known_from_their_ids():
     assert chosen == set_aside(tasks[::-1], 0.25)
     assert set(chosen) < set(set_aside(tasks, 0.5))
     assert 40 <= len(chosen) <= 80
+
+
+@pytest.mark.parametrize(
+    ("memory", "shared"),
+    [
+        ({}, True),
+        ({"recall": "off"}, False),  # nothing is shown, so nothing is proved
+        ({"admission": "review"}, False),
+    ],
+)
+def test_a_task_is_practised_or_set_aside_for_proofs_and_never_both(memory, shared):
+    tasks, memory = WORLD.tasks(Split.TRAIN), load({"memory": memory}).memory
+    left, aside = to_practise(tasks, memory), set_aside(tasks, memory.set_aside)
+    assert proves(memory) is shared
+    if shared:
+        assert sorted(task.id for task in (*left, *aside)) == sorted(task.id for task in tasks)
+    else:
+        assert left == tuple(tasks)
 
 
 def test_where_too_few_tasks_are_set_aside_nothing_is_begun(place):

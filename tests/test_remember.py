@@ -21,7 +21,7 @@ def _config(home):
             "home": home,
             "policy": {"use": "random"},
             "limits": {"steps": 3},
-            "memory": {"left_out": 0.5, "floor": 0.16},
+            "memory": {"left_out": 0.5, "floor": 0.16, "admission": "review"},
         }
     )
 

@@ -13,6 +13,7 @@ from rich.text import Text
 from apprentice.acting import settled
 from apprentice.build import make_rig, make_store, run_lock
 from apprentice.config import Config, frozen_settings, thaw
+from apprentice.proving import to_practise
 from apprentice.report import Summary, summarize
 from apprentice.rollback import Production, watch_over
 from apprentice.runs import Rig, Watcher, carry_out, plan
@@ -97,7 +98,10 @@ def practise(
     Raises:
         StoppedError: it was interrupted, or something that a user can mend stopped it.
     """
-    attempts = plan(run, rig.environment.tasks(run.split))
+    tasks = rig.environment.tasks(run.split)
+    if run.split is Split.TRAIN:
+        tasks = to_practise(tasks, config.memory)
+    attempts = plan(run, tasks)
     if fresh:
         rig.store.begin_run(run)
     tally = Tally(run.episodes, len(rig.store.episode_ids(run.id)), time.monotonic)

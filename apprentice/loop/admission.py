@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from apprentice.build import make_bank, make_rig, make_trials
 from apprentice.loop.reports import Proved, Record
 from apprentice.loop.site import Site
-from apprentice.proving import PROOF, Court, Ruling
+from apprentice.proving import Court, Ruling, proves
 from apprentice.proving import prove as judge
 from apprentice.terminal import Tally, progress
 from memory.bank import Bank
@@ -21,8 +21,7 @@ def prove(site: Site, record: Record) -> Proved:
     assert record.start is not None
     config = site.config
     learn, memory = config.learn, config.memory
-    off = memory.recall == "off" or memory.admission != PROOF or not learn.pairs
-    if off or not _waiting(site):
+    if not proves(memory) or not learn.pairs or not _waiting(site):
         return Proved(words={}, active=())
     actor = config.policy.model_copy(update={"use": record.start.student})
     acting = config.model_copy(update={"policy": actor})

@@ -2,7 +2,8 @@
 
 Tasks that are always or never solved teach little, since all attempts at them are alike (their
 groups have no advantage); types that fail need work all the same, and whatever is never tried
-again is forgotten. So a round mixes all three.
+again is forgotten. So a round mixes all three: those whose attempts will likely differ, those of
+types that fail, and a share of everything.
 """
 
 from collections import Counter
@@ -11,25 +12,17 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from random import Random
 
+from apprentice.loop.chances import Tried, chances, rates
 from environments.episode import Task
 from memory.records import EpisodeRow
 
+CERTAIN = 0.01
+"""Odds of 100 are certainty enough: beyond, one task would be practised and no other."""
 
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """How it went with a task, or with all of a type."""
-
-    solved: int = 0
-    attempts: int = 0
-
-    @property
-    def rate(self) -> float:
-        """Return the share solved, smoothed: 1/2 where nothing was tried."""
-        return (self.solved + 1) / (self.attempts + 2)
-
-    def and_(self, solved: bool) -> "Tried":
-        """Return the count with one more attempt."""
-        return Tried(self.solved + solved, self.attempts + 1)
+KEEN = 3
+"""Power to which odds count. In six simulated rounds of 12 tasks of 120, groups differ in 46 % by
+an even choice, in 50, 55, 56 and 58 % at 1, 2, 3 and 50; the higher, the fewer tasks are ever met:
+52, 47, 45 and 43 of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +30,12 @@ class Mix:
     """What a round is made of; what is left of the shares is of everything."""
 
     failing: float  # share of tasks drawn by how much their type fails
-    middling: float  # share of tasks that were solved at some attempts and not at others
+    middling: float  # share of tasks drawn by how surely attempts at them will differ
+    attempts: int = 8  # at each task
 
     def __post_init__(self) -> None:
         if self.failing + self.middling > 1:
             raise ValueError(f"shares of {self.failing} and {self.middling} are more than all")
-
-
-def tried(rows: Iterable[EpisodeRow]) -> dict[str, Tried]:
-    """Return how it went with each task."""
-    found: dict[str, Tried] = {}
-    for row in rows:
-        found[row.task_id] = found.get(row.task_id, Tried()).and_(row.ending.value == "solved")
-    return found
 
 
 def chosen(
@@ -64,13 +50,10 @@ def chosen(
         count: how many; no more than there are.
         rng: draws them.
     """
-    middling = {
-        task.id: had.rate * (1 - had.rate)
-        for task in tasks
-        if (had := before.get(task.id)) is not None and 0 < had.solved < had.attempts
-    }
-    types, sizes = _types(tasks, before), Counter(task.kind for task in tasks)
-    failing = {task.id: (1 - types[task.kind].rate) / sizes[task.kind] for task in tasks}
+    fails, sizes = rates(tasks, before), Counter(task.kind for task in tasks)
+    failing = {task.id: (1 - fails[task.kind]) / sizes[task.kind] for task in tasks}
+    believed = chances(tasks, before)
+    middling = {id: _odds(each.differ(mix.attempts)) ** KEEN for id, each in believed.items()}
     everything = {task.id: 1.0 for task in tasks}
     picked: dict[str, None] = {}
     for weights, share in ((middling, mix.middling), (failing, mix.failing), (everything, 1.0)):
@@ -97,12 +80,9 @@ def stratified(failures: Iterable[EpisodeRow], budget: int) -> tuple[EpisodeRow,
     return tuple(row for row, _ in zip(turns, range(budget), strict=False))
 
 
-def _types(tasks: Sequence[Task], before: Mapping[str, Tried]) -> dict[str, Tried]:
-    found: dict[str, Tried] = {}
-    for task in tasks:
-        had, own = found.get(task.kind, Tried()), before.get(task.id, Tried())
-        found[task.kind] = Tried(had.solved + own.solved, had.attempts + own.attempts)
-    return found
+def _odds(chance: float) -> float:
+    """Return how many times likelier something is than not: near certainty counts by far most."""
+    return chance / max(1 - chance, CERTAIN)
 
 
 def _drawn(weights: Mapping[str, float], without: set[str], count: int, rng: Random) -> list[str]:

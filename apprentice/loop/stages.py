@@ -14,10 +14,12 @@ from random import Random
 
 from agent.attempt import Attempt
 from apprentice.acting import BASE, LOCAL, Named, settled
+from apprentice.audits.sample import name_of
 from apprentice.build import make_bank, make_environment, make_rig, make_store, now
 from apprentice.commands.absorb import learn_from
 from apprentice.config import Config
-from apprentice.loop.curriculum import Mix, chosen, stratified, tried
+from apprentice.loop.chances import tried
+from apprentice.loop.curriculum import Mix, chosen, stratified
 from apprentice.loop.distil import cold_start, distil_into
 from apprentice.loop.reports import (
     Absorbed,
@@ -30,7 +32,7 @@ from apprentice.loop.reports import (
     Told,
 )
 from apprentice.loop.site import Site
-from apprentice.proving import PROOF, set_aside
+from apprentice.proving import to_practise
 from apprentice.remember import Told as Recollections
 from apprentice.runs import EmptySplitError, play
 from apprentice.terminal import Tally, progress
@@ -69,7 +71,7 @@ def start(site: Site, _: Record) -> Started:
 
 def recall(site: Site, record: Record) -> Recalled:
     """Choose what to practise, and what memory says before each attempt."""
-    tasks = _tasks(site)
+    tasks = _tasks(site, record)
     attempts = [
         Attempt(
             id=_id(site.round.id, task.id, str(number)),
@@ -183,20 +185,20 @@ def retire_harmful(bank: Bank) -> dict[str, str]:
     return gone
 
 
-def _tasks(site: Site) -> tuple[Task, ...]:
+def _tasks(site: Site, record: Record) -> tuple[Task, ...]:
+    """Return the train tasks to practise, chosen by how the student did at them."""
     world, learn = make_environment(site.config), site.config.learn
-    tasks = world.tasks(Split.TRAIN)
-    memory = site.config.memory
-    if memory.recall != "off" and memory.admission == PROOF:
-        aside = set(set_aside(tasks, memory.set_aside))
-        tasks = [task for task in tasks if task not in aside]  # a memory is proved on fresh ones
+    tasks = to_practise(world.tasks(Split.TRAIN), site.config.memory)
     if not tasks:
         raise EmptySplitError(world.name, Split.TRAIN)
     with make_store(site.config) as store:
         rows = store.rows(split=Split.TRAIN, environment=world.name, limit=LOOKED_BACK)
-    mix = Mix(failing=learn.failing, middling=learn.middling)
+    assert record.start is not None
+    model = name_of(record.start.student).partition("@")[0]
+    own = (row for row in rows if row.policy.partition("@")[0] == model)
+    mix = Mix(failing=learn.failing, middling=learn.middling, attempts=learn.attempts)
     count = min(learn.tasks, len(tasks))
-    return chosen(tasks, tried(rows), mix, count, Random(site.seed("tasks")))
+    return chosen(tasks, tried(own), mix, count, Random(site.seed("tasks")))
 
 
 def _briefed(config: Config, attempts: list[Attempt], told: Recollections) -> list[Attempt]:
