@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from apprentice.remember import Reminder
     from apprentice.runs import Rig
     from apprentice.searching import Searching
+    from apprentice.tracing import Spans
     from distill.team import Team
     from memory.bank import Bank
     from memory.embed import Embedder
@@ -118,12 +119,30 @@ def make_environment(config: Config) -> Environment:
     return open_environment(world.name, games=world.games, **world.settings)
 
 
+def make_spans(config: Config) -> "Spans | None":
+    """Return what tells a collector what happens; None: nobody asked for it, and it costs nothing.
+
+    Raises:
+        UserError: the packages for it are not installed.
+    """
+    if not config.tracing.endpoint:
+        return None
+    from apprentice.tracing import exporting
+
+    return exporting(config.tracing.endpoint, content=config.tracing.content)
+
+
 def make_policy(config: Config) -> "Policy":
     """Return the policy that the settings name, ready to act.
 
     Raises:
         UnknownNameError: there is no such kind of policy.
     """
+    spans, policy = make_spans(config), _policy(config)
+    return policy if spans is None else spans.policy(policy)
+
+
+def _policy(config: Config) -> "Policy":
     named = Named.parse(config.policy.use)
     if named.kind == "random":
         from agent.scripted import RandomPolicy
@@ -240,7 +259,7 @@ def make_rig(
         environment = make_environment(config)  # first: a slip in a name is told before any loading
         store = open_things.enter_context(make_store(config))
         policy = policy or make_policy(config)
-        yield Rig(
+        rig = Rig(
             environment=environment,
             policy=policy,
             store=store,
@@ -251,6 +270,8 @@ def make_rig(
             reminder=_reminder(config, policy, open_things),
             search=_searching(config) if may_search else None,
         )
+        spans = make_spans(config)
+        yield rig if spans is None else spans.rig(rig)
 
 
 def _searching(config: Config) -> "Searching | None":

@@ -38,6 +38,7 @@ DEFAULT_FILE = Path("apprentice.toml")
 
 NOT_ACTING = (
     "home", "cache", "store", "endpoint", "memory", "critic", "distill", "gate", "learn", "windows",
+    "tracing",
 )  # fmt: skip
 """Sections that say nothing of how an attempt is acted; a new section does until it is named."""
 
@@ -208,6 +209,13 @@ class Windows(Section):
     upstream: str = ""  # of `serve`: the OpenAI-compatible address to pass requests on to
 
 
+class Tracing(Section):
+    """Who is told of every episode, turn and step while it happens; see `apprentice.tracing`."""
+
+    endpoint: str = ""  # a collector of OTLP over HTTP, as http://127.0.0.1:4318; empty: nobody
+    content: bool = False  # the words too: transcripts, actions, observations
+
+
 def _cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "apprentice"
 
@@ -230,6 +238,7 @@ class Config(Section):
     gate: Gate = Gate()
     learn: Learn = Learn()
     windows: Windows = Windows()
+    tracing: Tracing = Tracing()
 
 
 class _Sources(Config, BaseSettings):
@@ -266,7 +275,7 @@ def one_of_several() -> bool:
 
 def frozen_settings(config: Config) -> str:
     """Return the settings as JSON without secrets and places, to go on with a run later."""
-    places = {"home", "cache", "store", "windows"}
+    places = {"home", "cache", "store", "windows", "tracing"}
     return config.model_dump_json(exclude={"endpoint": {"api_key"}, **dict.fromkeys(places, True)})
 
 
@@ -288,7 +297,7 @@ def thaw(settings: str, config: Config) -> Config:
     kept = Config.model_validate_json(settings)
     endpoint = config.endpoint.model_copy(update={"max_tokens": kept.endpoint.max_tokens})
     places = {"home": config.home, "cache": config.cache, "windows": config.windows}
-    update = {**places, "store": config.store, "endpoint": endpoint}
+    update = {**places, "tracing": config.tracing, "store": config.store, "endpoint": endpoint}
     return kept.model_copy(update=update)
 
 

@@ -1,6 +1,5 @@
 import asyncio
 import sys
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,18 +11,8 @@ from apprentice.serve.sessions import Place, Sessions
 from environments.episode import Ending
 from environments.errors import UserError
 from memory.store import Store
+from reminding import Reminding
 from store_worker import MORNING
-
-
-class Reminding:
-    """Memory that always says the same, in place of one that needs an embedding model."""
-
-    def brief(self, attempts, told):
-        for attempt in attempts:
-            yield replace(attempt, briefing="Keys hang by the door.")
-
-    def note(self, episode, recollection):
-        raise AssertionError("nothing was told")
 
 
 @pytest.fixture
@@ -31,7 +20,7 @@ def memory(tmp_path):
     with Store.open(tmp_path / "store.db") as store:
         place = Place(
             store=store,
-            reminder=Reminding(),
+            reminder=Reminding("Keys hang by the door."),
             environment="household",
             policy="mine",
             temperature=None,

@@ -1,7 +1,6 @@
 import asyncio
 import json
 from contextlib import contextmanager
-from dataclasses import replace
 
 import httpx2
 import openai
@@ -19,25 +18,10 @@ from environments.episode import Ending
 from environments.transcript import Origin
 from learning import tiny_model, tokenizer
 from memory.store import Store
+from reminding import Reminding
 from store_worker import MORNING
 
 ASK = [{"role": "system", "content": "You walk ."}, {"role": "user", "content": "There is a door"}]
-
-
-class Reminding:
-    """Memory that always says the same, in place of one that needs an embedding model."""
-
-    def __init__(self, words):
-        self.words, self.noted, self.splits = words, [], []
-
-    def brief(self, attempts, told):
-        for attempt in attempts:
-            self.splits.append(attempt.task.split)
-            told[attempt.id] = self.words
-            yield replace(attempt, briefing=self.words)
-
-    def note(self, episode, recollection):
-        self.noted.append((episode.id, recollection))
 
 
 @contextmanager

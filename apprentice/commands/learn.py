@@ -1,7 +1,9 @@
 """`apprentice learn`: rounds of learning, told stage by stage; the record of old ones."""
 
 import json
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -9,6 +11,7 @@ from apprentice.build import (
     make_environment,
     make_home,
     make_library,
+    make_spans,
     now,
     run_lock,
     store_place,
@@ -21,6 +24,9 @@ from apprentice.terminal import aside, inert, out, say_json
 from environments.errors import UserError
 from memory.proof import judge
 from memory.rounds import Round, Rounds
+
+if TYPE_CHECKING:
+    from apprentice.loop.round import Within
 
 LOCK = "learn"
 KEY_BYTES = 4
@@ -127,9 +133,16 @@ def carry_on(config: Config, round: Round, kept: Rounds, *, quiet: bool) -> Reco
         _say(report, quiet=quiet)  # of before it was killed
     checkpoints = make_home(config) / f"{round.id}.sqlite"
     try:
-        return run_round(site, checkpoints, lambda report: _say(report, quiet=quiet))
+        with _told(own, round) as within:
+            return run_round(site, checkpoints, lambda report: _say(report, quiet=quiet), within)
     except KeyboardInterrupt:
         raise InterruptedRoundError(round) from None
+
+
+def _told(config: Config, round: Round) -> "AbstractContextManager[Within]":
+    """Return what a round is carried out in, so that a collector is told of its stages."""
+    spans = make_spans(config)
+    return nullcontext(lambda _: nullcontext()) if spans is None else spans.round(round.id)
 
 
 def judged_again(record: Record) -> bool:

@@ -5,6 +5,7 @@ database: the first is how a killed round goes on, the second is what remains of
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Protocol, TypeAlias, TypedDict
 
@@ -21,6 +22,7 @@ from apprentice.loop.site import Site
 from apprentice.loop.stages import absorb, distil, practise, recall, start
 
 Stage: TypeAlias = Callable[[Site, Record], StageReport]
+Within: TypeAlias = Callable[[str], AbstractContextManager[object]]
 
 STAGES: dict[str, Stage] = {
     "start": start,  # who acts now, and who learns
@@ -49,16 +51,22 @@ class Node(Protocol):
 RoundGraph: TypeAlias = CompiledStateGraph[State, None, State, State]
 
 
-def run_round(site: Site, checkpoints: Path, say: Callable[[StageReport], None]) -> Record:
+def run_round(
+    site: Site,
+    checkpoints: Path,
+    say: Callable[[StageReport], None],
+    within: Within = nullcontext,
+) -> Record:
     """Carry out a round, or what is left of it, and return its record.
 
     Args:
         site: where.
         checkpoints: the file that is there while the round is under way.
         say: told what each stage came to.
+        within: what each stage is carried out in, by its name.
     """
     with SqliteSaver.from_conn_string(str(checkpoints)) as saver:
-        graph = _compiled(site, say, saver)
+        graph = _compiled(site, say, within, saver)
         config: RunnableConfig = {"configurable": {"thread_id": site.round.id}}
         begun = graph.get_state(config).created_at is not None
         state = graph.invoke(None if begun else {"reports": {}}, config, durability="sync")
@@ -68,10 +76,12 @@ def run_round(site: Site, checkpoints: Path, say: Callable[[StageReport], None])
     return record_of(state["reports"])
 
 
-def _compiled(site: Site, say: Callable[[StageReport], None], saver: SqliteSaver) -> RoundGraph:
+def _compiled(
+    site: Site, say: Callable[[StageReport], None], within: Within, saver: SqliteSaver
+) -> RoundGraph:
     graph = StateGraph(State)
     for name, stage in STAGES.items():
-        graph.add_node(name, _node(name, stage, site, say))
+        graph.add_node(name, _node(name, stage, site, say, within))
     graph.add_edge(START, "start")
     graph.add_edge("start", "recall")
     graph.add_edge("recall", "practise")
@@ -84,11 +94,14 @@ def _compiled(site: Site, say: Callable[[StageReport], None], saver: SqliteSaver
     return graph.compile(checkpointer=saver)
 
 
-def _node(name: str, stage: Stage, site: Site, say: Callable[[StageReport], None]) -> Node:
+def _node(
+    name: str, stage: Stage, site: Site, say: Callable[[StageReport], None], within: Within
+) -> Node:
     def carry_out(state: State) -> dict[str, Any]:
         kept = site.rounds.reports(site.round.id).get(name)
         if kept is None:  # else it was killed between the two places in which a stage is saved
-            report = stage(site, record_of(state["reports"]))
+            with within(name):
+                report = stage(site, record_of(state["reports"]))
             kept = to_json(report)
             site.rounds.keep(site.round.id, name, kept, now())
             say(report)
