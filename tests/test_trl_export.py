@@ -6,7 +6,8 @@ from importlib.util import find_spec
 
 import pytest
 
-from environments.bridges.trl_export import OVER, Rollout, factory, rows, shown
+from environments.bridges.trl_export import Rollout, factory, rows
+from environments.bridges.words import OVER, shown
 from environments.environment import ongoing
 from environments.episode import Split
 from worlds import Workshop

@@ -8,10 +8,9 @@ of TRL's is needed for that, so nothing of it is imported.
 from collections.abc import Callable
 from typing import Any
 
-from environments.environment import Environment, Observation, Play
+from environments.bridges.words import OVER, shown
+from environments.environment import Environment, Play
 from environments.episode import Split
-
-OVER = "The task is over."
 
 Row = dict[str, Any]
 
@@ -72,11 +71,3 @@ class Rollout:
     def get_reward(self) -> float:
         """Return the rewards of the rollout so far, added up."""
         return self._reward
-
-
-def shown(seen: Observation) -> str:
-    """Return what is seen, and which actions there are, as one text."""
-    if seen.ending is not None:
-        return f"{seen.text}\n{OVER}"
-    listed = "".join(f"\n- {action}" for action in seen.admissible)
-    return f"{seen.text}\n\nYou can:{listed}" if listed else seen.text
