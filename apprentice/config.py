@@ -157,6 +157,7 @@ class Distill(Section):
     minutes: PositiveFloat | None = 60.0  # budget: of training; None: no bound
     money: NonNegativeFloat | None = None  # budget: what `per_hour` adds up to; None: no bound
     exam: bool = True  # a job examines its candidate, and promotes one that passes
+    trackio: str = ""  # a project of Trackio's that the curves go to as well; empty: none
     per_hour: NonNegativeFloat = 0.0  # price of this machine, in the currency of `money`
 
 

@@ -1,10 +1,10 @@
-"""A training as it goes on: in the terminal, and as curves for TensorBoard."""
+"""A training as it goes on: in the terminal, and as curves for TensorBoard and Trackio."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -14,10 +14,9 @@ from rich.progress import Progress as Bars
 from apprentice.terminal import SAID_EVERY_S, aside, duration
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rich.console import Console
 
+    from apprentice.config import Config
     from distill.train import Progress, Watch
 
 CURVES = "tensorboard"
@@ -25,17 +24,22 @@ CURVES = "tensorboard"
 
 
 @contextmanager
-def watched(home: Path, name: str) -> Generator[Watch]:
+def watched(config: Config, name: str) -> Generator[Watch]:
     """Yield what shows every step of a training, and keeps its curves under a name."""
-    from distill.curves import curves
+    from distill.curves import curves, trackio_curves
 
     console = aside()
-    shown = _bar(console) if console.is_terminal else _lines(console)
-    with curves(home / CURVES / name) as keep, shown as show:
+    project = config.distill.trackio
+    with ExitStack() as opened:
+        watches = [opened.enter_context(curves(config.home / CURVES / name))]
+        if project:
+            watches.append(opened.enter_context(trackio_curves(project, name)))
+        shown = _bar(console) if console.is_terminal else _lines(console)
+        watches.append(opened.enter_context(shown))
 
         def watch(progress: Progress) -> None:
-            keep(progress)
-            show(progress)
+            for each in watches:
+                each(progress)
 
         yield watch
 

@@ -1,12 +1,19 @@
-"""The curves of a training where TensorBoard reads them; one that goes on continues its own."""
+"""The curves of a training, where TensorBoard or Trackio reads them.
+
+One that was killed and goes on continues its own: what it wrote of steps that are taken again is
+not shown twice.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Generator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, redirect_stdout
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from distill.train import Progress, Watch, scalars
+from distill.train import Progress, Watch, measured, scalars
+from environments.errors import UserError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,10 +23,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def curves(folder: Path) -> Generator[Watch]:
-    """Yield a watch that writes into a folder, made with the first step.
-
-    What a killed training wrote of steps that are taken again is not shown twice.
-    """
+    """Yield a watch that writes into a folder of TensorBoard's, made with the first step."""
     from torch.utils.tensorboard import SummaryWriter
 
     writers: list[SummaryWriter] = []
@@ -34,3 +38,34 @@ def curves(folder: Path) -> Generator[Watch]:
     finally:
         for writer in writers:
             writer.close()
+
+
+@contextmanager
+def trackio_curves(project: str, name: str) -> Generator[Watch]:
+    """Yield a watch that writes a run of a project of Trackio's, where Trackio keeps them.
+
+    Raises:
+        UserError: Trackio is not installed.
+    """
+    trackio, storage = _trackio("trackio"), _trackio("trackio.sqlite_storage").SQLiteStorage
+    with redirect_stdout(sys.stderr):  # it greets; what a command prints may be read as JSON
+        run = trackio.init(project=project, name=name, resume="allow", embed=False)
+    kept = storage.get_max_step_for_run(project, run=name)
+
+    def watch(progress: Progress) -> None:
+        if kept is None or progress.step > kept:
+            run.log(measured(progress), step=progress.step)
+
+    try:
+        yield watch
+    finally:
+        with redirect_stdout(sys.stderr):
+            trackio.finish()  # not of the run itself: it would be finished again at the end
+
+
+def _trackio(module: str) -> Any:  # noqa: ANN401 - a package that need not be there
+    try:
+        return import_module(module)
+    except ImportError as error:
+        told = f"distill.trackio is set, but {error}; pip install '.[trackio]'"
+        raise UserError(told) from error

@@ -208,21 +208,25 @@ def scalars(writer: ScalarWriter) -> Watch:
     """Return a watch that writes the curves where TensorBoard reads them."""
 
     def write(progress: Progress) -> None:
-        vitals = progress.vitals
-        curves = {
-            "loss": vitals.loss,
-            "reward": progress.reward,
-            "entropy": vitals.entropy,
-            "kl": vitals.kl,
-            "gradient": vitals.gradient,
-            "length": vitals.length,
-            "tokens_per_s": progress.tokens_per_s,
-        }
-        for name, value in curves.items():
-            if isfinite(value):
-                writer.add_scalar(f"train/{name}", value, progress.step)
+        for name, value in measured(progress).items():
+            writer.add_scalar(name, value, progress.step)
 
     return write
+
+
+def measured(progress: Progress) -> dict[str, float]:
+    """Return the numbers of one step by the names of their curves, those that are known."""
+    vitals = progress.vitals
+    curves = {
+        "loss": vitals.loss,
+        "reward": progress.reward,
+        "entropy": vitals.entropy,
+        "kl": vitals.kl,
+        "gradient": vitals.gradient,
+        "length": vitals.length,
+        "tokens_per_s": progress.tokens_per_s,
+    }
+    return {f"train/{name}": value for name, value in curves.items() if isfinite(value)}
 
 
 class _Guard:

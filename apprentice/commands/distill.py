@@ -47,7 +47,7 @@ def distill(config: Config, *, as_json: bool) -> None:
                 follow(config, library, team)
             return
         with alone(home / ORDERS, now()), make_library(config) as library:
-            job = once(config, library, clock=now, watch=partial(watched, home), team=team)
+            job = once(config, library, clock=now, watch=partial(watched, config), team=team)
     except KeyboardInterrupt:
         raise StoppedError from None
     show(job, as_json=as_json)

@@ -66,7 +66,7 @@ def distil_into(config: Config, student: str, name: str, only: Collection[str]) 
             from apprentice.distilling import distil
             from apprentice.watching import watched
 
-            with watched(config.home, name) as watch:
+            with watched(config, name) as watch:
                 report = distil(config, order, library, clock=monotonic, watch=watch)
     policy = replace(Named.parse(student), model=acting.model, adapter=name)
     return Made(policy=str(policy) if report.kept else None, report=report, dropped=dropped)
