@@ -4,7 +4,8 @@ How a database keeps and asks its index is behind `memory.dialect`: FTS5 or tsve
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from itertools import accumulate
 
@@ -87,6 +88,18 @@ def put_episodes(connection: Connection, episodes: Iterable[Episode]) -> None:
     rows = [{"episode": each.id, "words": words_of(each)} for each in episodes]
     if rows:
         speech(connection.dialect).put_words(connection, LIVED, rows)
+
+
+def put_packed(connection: Connection, bodies: Iterable[bytes]) -> None:
+    """Index the words of episodes as the store keeps them; one that is damaged has none."""
+    from memory.body import unpack  # pydantic: 0.1 s, which a search need not pay
+
+    def read() -> Iterator[Episode]:
+        for packed in bodies:
+            with suppress(ValueError):  # it is for the store to tell
+                yield unpack(packed)
+
+    put_episodes(connection, read())
 
 
 def remove_episode(connection: Connection, id: str) -> None:

@@ -3,9 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from environments.episode import Episode
 from memory import fulltext
-from memory.body import unpack
 
 revision = "0005"
 down_revision = "0004"
@@ -45,15 +43,7 @@ def _words() -> None:
 def _index_what_is_there() -> None:
     connection = op.get_bind()
     ids = connection.scalars(sa.text("SELECT id FROM episode ORDER BY started, id")).all()
-    for place in range(0, len(ids), BATCH):
-        read = (_episode(connection, id) for id in ids[place : place + BATCH])
-        fulltext.put_episodes(connection, (each for each in read if each is not None))
-
-
-def _episode(connection: sa.Connection, id: str) -> Episode | None:
-    """Return an episode, or None if it is damaged, which is for the store to tell."""
     packed = sa.text("SELECT packed FROM episode_body WHERE episode = :id")
-    try:
-        return unpack(connection.scalar(packed, {"id": id}) or b"")
-    except ValueError:
-        return None
+    for place in range(0, len(ids), BATCH):
+        bodies = (connection.scalar(packed, {"id": id}) for id in ids[place : place + BATCH])
+        fulltext.put_packed(connection, (body for body in bodies if body is not None))
