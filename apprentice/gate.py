@@ -67,8 +67,12 @@ async def gate(  # noqa: PLR0913 - all that a gate needs, each by its name
     level: float,
     watcher: Watcher,
     audit: Audit = no_audit,
+    begun: Gated | None = None,
 ) -> Gated:
     """Let both play until it is decided, or until the budget is used up.
+
+    An exam that goes on keeps its plan and its pairs: its level was spent when it began, and what
+    was seen is not played again, even where memory says something else by now.
 
     Args:
         incumbent: who acts now.
@@ -78,14 +82,19 @@ async def gate(  # noqa: PLR0913 - all that a gate needs, each by its name
         level: chance of promoting a candidate that is no better, over all looks.
         watcher: told of every step and episode.
         audit: asked about a candidate that would be promoted.
+        begun: what was played of it before, where a budget ended it undecided.
     """
-    first = min(bar.anchors, len(tasks) // 2)
-    plan = plan_of(bar, level, len(tasks) - first)
-    anchors = await compare(incumbent, candidate, tasks[:first], watcher)
-    compared = await compare(incumbent, candidate, (), watcher)
+    if begun is None:
+        anchored = tasks[: min(bar.anchors, len(tasks) // 2)]
+        anchors = await compare(incumbent, candidate, anchored, watcher)
+        compared = await compare(incumbent, candidate, (), watcher)
+        plan = plan_of(bar, level, len(tasks) - len(anchored))
+    else:
+        anchors, compared, plan = begun.anchors, begun.compared, begun.verdict.plan
+    first, played = len(anchors.pairs), len(compared.pairs)
     verdict = verdict_of(compared, anchors, plan, bar)
-    stop = first + min(plan.pairs, bar.budget or plan.pairs)
-    for start in range(first, stop, bar.block):
+    stop = first + min(plan.pairs, played + (bar.budget or plan.pairs))
+    for start in range(first + played, stop, bar.block):
         if verdict.outcome is not Outcome.UNDECIDED:
             break
         block = tasks[start : min(start + bar.block, stop)]

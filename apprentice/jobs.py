@@ -156,7 +156,7 @@ def examined(config: Config, library: Library, report: Report) -> Report:
     """Hold a candidate against who acts, let it act if it passes, and return the report of both."""
     from apprentice.build import now, store_place
     from apprentice.loop.judging import promise_of, trial
-    from apprentice.promises import write_promise
+    from apprentice.promises import left_open, write_promise
     from memory.proof import Outcome
     from memory.rounds import Rounds
 
@@ -164,7 +164,8 @@ def examined(config: Config, library: Library, report: Report) -> Report:
     specs = (incumbent, str(Named(LOCAL, report.base, report.name)))
     with Rounds.open(store_place(config)) as rounds:
         level = rounds.level(report.name, now(), config.gate.false_share)
-        gated = asyncio.run(trial(config, specs, level))
+        before = left_open(config, report.name, incumbent)
+        gated = asyncio.run(trial(config, specs, level, begun=before.begun if before else None))
         promise = promise_of(config, specs, gated, level)
         write_promise(config, promise)
         rounds.decide(report.name, promise.outcome, now())
@@ -270,10 +271,19 @@ def _finished(config: Config, library: Library, learn: Callable[[Order], Report]
             discard(library, begun)
     for order in ordered(library.orders) if config.distill.exam else ():
         report = read_report(library.adapters, order.name)
-        ours = order.name.startswith(STEM)
-        if ours and report is not None and report.kept and not report.verdict:
+        if report is not None and order.name.startswith(STEM) and _waits(config, report):
             return Job(report=report, resumed=True)
     return None
+
+
+def _waits(config: Config, report: Report) -> bool:
+    """Whether a candidate waits for its exam, or for more pairs of it."""
+    if not report.verdict:
+        return report.kept
+    from apprentice.promises import left_open
+
+    incumbent = find_acting(config, Named(LOCAL, report.base)).use
+    return report.adopted is None and left_open(config, report.name, incumbent) is not None
 
 
 def _begun(config: Config, library: Library, learn: Callable[[Order], Report], at: datetime) -> Job:

@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from apprentice.acting import ADAPTERS
 from apprentice.config import Config, acting_settings
+from apprentice.gate import Gated
 from memory.proof import Outcome
 
 KEY_BYTES = 8
@@ -33,9 +34,10 @@ class Promise:
     low: float  # of the 95 % interval of the share solved
     high: float
     conditions: str  # under which it was examined; see `conditions`
-    round: str
+    round: str  # that made the adapter; empty: a job did
     judged: datetime
     withdrawn: str = ""  # why it was rolled back; empty: it was not
+    begun: Gated | None = None  # what was played, where more pairs have to decide; else None
 
 
 _PROMISE = TypeAdapter(Promise)
@@ -59,6 +61,18 @@ def read_promise(config: Config, adapter: str) -> Promise | None:
     """Return what the trial of an adapter promised, or None if it had none."""
     file = gate_file(config, adapter)
     return _PROMISE.validate_json(file.read_bytes()) if file.exists() else None
+
+
+def left_open(config: Config, adapter: str, incumbent: str) -> Promise | None:
+    """Return what was said of an adapter if its exam can go on now, or None.
+
+    It was left undecided against who acts now, under the conditions of now.
+    """
+    promise = read_promise(config, adapter)
+    if promise is None or promise.begun is None or promise.outcome is not Outcome.UNDECIDED:
+        return None
+    same = (promise.incumbent, promise.conditions) == (incumbent, conditions(config))
+    return promise if same else None
 
 
 def conditions(config: Config) -> str:

@@ -102,6 +102,12 @@ class Rounds(Opened):
         with writing(self._engine).begin() as connection:
             connection.execute(decided.values(outcome=outcome, decided=at))
 
+    def undecided(self) -> list[str]:
+        """Return the candidates whose exam was ended by its budget, the oldest first."""
+        waiting = select(VERDICT.c.candidate).where(VERDICT.c.outcome == Outcome.UNDECIDED)
+        with self._engine.connect() as connection:
+            return list(connection.scalars(waiting.order_by(VERDICT.c.number)))
+
     def spending(self) -> Spending:
         """Return what has been judged and adopted so far."""
         with self._engine.connect() as connection:

@@ -284,6 +284,17 @@ def test_a_candidate_that_nobody_examined_is_examined_before_anything_new(place)
     assert again["report"] is None
 
 
+def test_an_exam_ended_by_its_budget_goes_on_in_the_next_job(place, monkeypatch):
+    monkeypatch.setenv("APPRENTICE_GATE__BUDGET", "1")
+    verdicts = []
+    for _ in range(2):
+        done = told(ask(place, "distill", "--once", "--exam", "--json"))
+        assert done["report"]["name"] == "distilled-1"
+        verdicts.append(done["report"]["verdict"])
+    assert verdicts[0].startswith("undecided: about ")
+    assert ["in 1 pairs" in verdicts[0], "in 2 pairs" in verdicts[1]] == [True, True]
+
+
 @pytest.mark.slow
 def test_a_job_of_two_processes_learns_what_one_does_and_reports_once(place, distilled, site):
     whole, printed = distilled

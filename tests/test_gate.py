@@ -1,6 +1,7 @@
 """The gate on played tasks: it promotes, rejects, or says how much more it would take."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -53,6 +54,31 @@ def test_a_budget_that_ends_early_leaves_it_undecided_with_an_estimate(tmp_path)
     assert found.verdict.outcome is Outcome.UNDECIDED
     assert found.verdict.outlook.further_pairs > 0
     assert sentence(found.verdict).startswith("undecided: about ")
+
+
+def test_an_exam_that_goes_on_ends_as_one_without_a_break_and_plays_nothing_twice(tmp_path):
+    whole, episodes = _gated(tmp_path, [2], [1, 2, 3, 4, 5, 6, 7])
+    bar = replace(BAR, budget=3)
+    played = 0
+    (tmp_path / "parts").mkdir()
+    found = None
+    for _ in range(2):
+        found, new = _gated(tmp_path / "parts", [2], [1, 2, 3, 4, 5, 6, 7], bar, begun=found)
+        played += new
+    assert found == whole
+    assert played == episodes == 2 * (1 + 6)
+
+
+def test_pairs_seen_before_a_break_count_as_they_were(tmp_path):
+    """Else whatever changed meanwhile would give a candidate another chance."""
+    bar = replace(BAR, budget=3)
+    begun, _ = _gated(tmp_path, [1], [1, 2, 3], bar)
+    assert begun.verdict.outcome is Outcome.UNDECIDED
+    (tmp_path / "later").mkdir()
+    found, _ = _gated(tmp_path / "later", [], [], bar, begun=begun)
+    assert found.compared.pairs[:3] == begun.compared.pairs
+    assert found.verdict.plan == begun.verdict.plan
+    assert (found.verdict.wins, found.verdict.pairs) == (2, 6)
 
 
 def test_an_audit_is_asked_only_about_who_would_be_promoted_and_its_objection_rejects(tmp_path):

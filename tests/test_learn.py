@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file
 
 from apprentice.acting import Named
-from apprentice.build import make_library
+from apprentice.build import make_environment, make_library
 from apprentice.commands.demo import demo, written_settings
 from apprentice.commands.learn import (
     begin_round,
@@ -23,14 +23,14 @@ from apprentice.commands.learn import (
 from apprentice.config import load
 from apprentice.exam import Comparison
 from apprentice.gate import Gated
-from apprentice.loop.judging import promote
+from apprentice.loop.judging import decided, promote, settle
 from apprentice.loop.reports import Distilled, Examined, Record, Started, record_of, to_json
 from apprentice.loop.site import Site
 from apprentice.loop.stages import NotALearnerError, start
 from apprentice.loop.trace import leaks
 from apprentice.promises import gate_file, read_promise
 from environments.episode import Split
-from examining import a_comparison
+from examining import a_comparison, a_sheet
 from memory.proof import Outcome, judge
 from memory.sequential import Plan
 from tiny_learner import install_workshop, save_tiny_model, small_config
@@ -64,7 +64,8 @@ def test_a_round_goes_through_all_its_stages_and_is_finished(learned):
     config, (first, second) = learned
     for record in (first, second):
         assert list(record.finished) == [
-            "start", "recall", "practise", "absorb", "prove", "distil", "examine", "promote",
+            "settle", "start", "recall", "practise", "absorb", "prove", "distil", "examine",
+            "promote",
         ]  # fmt: skip
         assert len(record.recall.attempts) == 36 == record.practise.episodes
     with open_rounds(config) as rounds:
@@ -220,6 +221,65 @@ def test_an_unproven_candidate_does_not_act(learned, tmp_path):
         promoted = promote(site, record)
     assert promoted.outcome is Outcome.REJECT
     assert promoted.acting.endswith("@base")
+
+
+def _left_undecided(site, specs):
+    """Leave the exam of a candidate undecided after two pairs, both of them won."""
+    tasks = make_environment(site.config).tasks(Split.DEV)
+    sheets = [a_sheet(spec, [won, won]) for spec, won in zip(specs, (False, True), strict=True)]
+    before, after = (
+        replace(each, answers=tuple(
+            replace(one, task=task.id) for one, task in zip(each.answers, tasks, strict=False)))
+        for each in sheets
+    )  # fmt: skip
+    compared = Comparison(a=before, b=after)
+    verdict = judge(compared.pairs, Plan(level=0.05, pairs=9, worthwhile=0.5))
+    assert verdict.outcome is Outcome.UNDECIDED
+    gated = Gated(compared=compared, anchors=a_comparison([], []), tolerated=0, verdict=verdict)
+    site.rounds.level(Named.parse(specs[1]).adapter, NOON)
+    assert decided(site, specs, Examined(gated=gated, level=0.05)).outcome is Outcome.UNDECIDED
+    return gated
+
+
+def test_what_a_round_left_undecided_the_next_one_goes_on_with(learned, tmp_path):
+    config, (first, _) = learned
+    copytree(config.home, tmp_path / "home")
+    config = config.model_copy(update={"home": tmp_path / "home"})
+    specs = (first.start.incumbent, first.start.student)
+    rounds = open_rounds(config)
+    site = Site(config=config, round=begin_round(config, rounds), rounds=rounds)
+    with rounds:
+        begun = _left_undecided(site, specs)
+        spent = rounds.spending()
+        settled = settle(site, Record())
+        assert (settled.incumbent, settled.candidate) == specs
+        found = settled.examined.gated
+        assert found.compared.pairs[:2] == begun.compared.pairs
+        assert len(found.compared.pairs) > 2
+        assert rounds.spending() == spent  # its level was spent when it began
+        for _ in range(2):  # as if it had been killed before its report was saved
+            started = start(site, Record(settle=settled))
+        assert started.settled.outcome is found.verdict.outcome is not Outcome.UNDECIDED
+        assert rounds.undecided() == []
+        assert settle(site, Record()).examined is None
+        assert judged_again(Record(settle=settled))
+    promise = read_promise(config, Named.parse(specs[1]).adapter)
+    assert promise.begun is None
+    assert promise.tasks == len(found.compared.pairs)
+
+
+def test_an_exam_against_who_no_longer_acts_is_not_gone_on_with(learned, tmp_path):
+    config, (first, second) = learned
+    copytree(config.home, tmp_path / "home")
+    config = config.model_copy(update={"home": tmp_path / "home"})
+    rounds = open_rounds(config)
+    site = Site(config=config, round=begin_round(config, rounds), rounds=rounds)
+    with rounds, make_library(config) as library:
+        _left_undecided(site, (first.distil.candidate, first.start.student))
+        assert settle(site, Record()).examined is None
+        library.adapters.promote(Named.parse(first.distil.candidate).adapter)
+        assert settle(site, Record()).candidate == first.start.student  # it acts by now
+    assert second.settle.examined is None
 
 
 def test_who_has_no_weights_here_cannot_learn(tmp_path, model):

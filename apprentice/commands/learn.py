@@ -17,6 +17,7 @@ from apprentice.build import (
     store_place,
 )
 from apprentice.config import Config, frozen_settings, thaw
+from apprentice.gate import Gated
 from apprentice.loop.reports import Record, StageReport, record_of, to_json
 from apprentice.loop.site import Site
 from apprentice.loop.trace import leaks
@@ -146,19 +147,9 @@ def _told(config: Config, round: Round) -> "AbstractContextManager[Within]":
 
 
 def judged_again(record: Record) -> bool:
-    """Return whether the stored pairs still give the stored verdict."""
-    if record.examine is None:
-        return True
-    gated = record.examine.gated
-    verdict = gated.verdict
-    again = judge(
-        gated.compared.pairs,
-        verdict.plan,
-        anchors=gated.anchors.pairs,
-        tolerated=gated.tolerated,
-        vetoes=verdict.vetoes,
-    )
-    return again == verdict
+    """Return whether the stored pairs still give the stored verdicts."""
+    went_on = record.settle.examined if record.settle else None
+    return all(_agrees(each.gated) for each in (went_on, record.examine) if each is not None)
 
 
 def tell(report: StageReport) -> None:
@@ -171,6 +162,18 @@ def plain(round: Round, record: Record) -> dict[str, object]:
     """Return a record as JSON-like values."""
     told = {stage: json.loads(to_json(each)) for stage, each in record.finished.items()}
     return {"round": round.id, "seed": round.seed, **told}
+
+
+def _agrees(gated: Gated) -> bool:
+    verdict = gated.verdict
+    again = judge(
+        gated.compared.pairs,
+        verdict.plan,
+        anchors=gated.anchors.pairs,
+        tolerated=gated.tolerated,
+        vetoes=verdict.vetoes,
+    )
+    return again == verdict
 
 
 def _say(report: StageReport, *, quiet: bool) -> None:

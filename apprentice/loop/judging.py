@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from random import Random
 
-from apprentice.acting import ADAPTERS, Named, settled
+from apprentice.acting import ADAPTERS, LOCAL, Named, settled
 from apprentice.audits.candidate import keep_calibration, keep_diversity, objections
 from apprentice.build import make_bank, make_environment, now
 from apprentice.commands.exam import bar_of
@@ -14,9 +15,9 @@ from apprentice.config import Config
 from apprentice.exam import MEMORY, Comparison, exam_tasks, leave, seated
 from apprentice.gate import Gated, gate, range_veto
 from apprentice.loop.internalise import Probed, probe
-from apprentice.loop.reports import Examined, Promoted, Record
-from apprentice.loop.site import Site
-from apprentice.promises import Promise, conditions, write_promise
+from apprentice.loop.reports import Examined, Promoted, Record, Settled
+from apprentice.loop.site import Site, practice_of
+from apprentice.promises import Promise, conditions, left_open, read_promise, write_promise
 from apprentice.runs import Watcher
 from apprentice.terminal import Tally, progress
 from environments.episode import Split
@@ -24,6 +25,25 @@ from memory.items import Standing
 from memory.proof import Outcome, sentence
 
 NOTHING = Probed(idle=(), tokens_saved=0.0)
+NOTHING_LEFT = Settled()
+
+
+def settle(site: Site, _: Record) -> Settled:
+    """Go on with the oldest exam that was left undecided and can go on; nothing is decided yet."""
+    if Named.parse(site.config.policy.use).kind != LOCAL:
+        return NOTHING_LEFT
+    from distill.adapters import Adapters
+
+    incumbent = settled(site.config).policy.use
+    kept = Adapters(site.config.home / ADAPTERS).names()
+    for adapter in site.rounds.undecided():
+        found = left_open(site.config, adapter, incumbent) if adapter in kept else None
+        if found is not None:
+            candidate = str(replace(Named.parse(incumbent), adapter=adapter))
+            practice = practice_of(found.round) if found.round else None
+            examined = _examined(site, (incumbent, candidate), practice, found.begun)
+            return Settled(incumbent=incumbent, candidate=candidate, examined=examined)
+    return NOTHING_LEFT
 
 
 def examine(site: Site, record: Record) -> Examined:
@@ -32,10 +52,7 @@ def examine(site: Site, record: Record) -> Examined:
     assert record.distil is not None
     candidate = record.distil.candidate
     assert candidate is not None
-    specs = (record.start.incumbent, candidate)
-    level = site.rounds.level(Named.parse(candidate).adapter, now(), site.config.gate.false_share)
-    gated = asyncio.run(trial(site.config, specs, level, site.practice))
-    return Examined(gated=gated, level=level)
+    return _examined(site, (record.start.incumbent, candidate), site.practice)
 
 
 def promote(site: Site, record: Record) -> Promoted:
@@ -45,9 +62,24 @@ def promote(site: Site, record: Record) -> Promoted:
         return Promoted(
             acting=record.start.incumbent, outcome=None, internalised=(), tokens_saved=0.0
         )
+    assert record.distil is not None
+    return decided(site, (record.start.incumbent, record.distil.candidate or ""), record.examine)
+
+
+def decided(site: Site, specs: tuple[str, str], examined: Examined) -> Promoted:
+    """Carry out what an exam said; whoever was killed in it does it again.
+
+    Args:
+        site: where.
+        specs: the policies, exactly; the incumbent first.
+        examined: the exam.
+    """
     from distill.adapters import Adapters
 
-    promise = _promise(site, record, record.examine)
+    adapter = Named.parse(specs[1]).adapter
+    before = read_promise(site.config, adapter)
+    made_by = before.round if before else site.round.id
+    promise = promise_of(site.config, specs, examined.gated, examined.level, made_by)
     write_promise(site.config, promise)
     site.rounds.decide(promise.adapter, promise.outcome, now())
     probed = NOTHING
@@ -55,7 +87,7 @@ def promote(site: Site, record: Record) -> Promoted:
         adapters = Adapters(site.config.home / ADAPTERS)
         if adapters.current() != promise.adapter:
             adapters.promote(promise.adapter)
-        probed = _internalise(site, record)
+        probed = _internalise(site, specs[1])
     return Promoted(
         acting=settled(site.config).policy.use,
         outcome=promise.outcome,
@@ -65,7 +97,11 @@ def promote(site: Site, record: Record) -> Promoted:
 
 
 async def trial(
-    config: Config, specs: tuple[str, str], level: float, practice: str | None = None
+    config: Config,
+    specs: tuple[str, str],
+    level: float,
+    practice: str | None = None,
+    begun: Gated | None = None,
 ) -> Gated:
     """Let the incumbent and the candidate play, until the gate has decided or used its budget.
 
@@ -76,6 +112,7 @@ async def trial(
         specs: the policies, exactly; the incumbent first.
         level: chance of promoting a candidate that is no better.
         practice: the run that the candidate learned from; None: all runs.
+        begun: what was played of this trial before, where a budget ended it.
     """
     objected = objections(config, specs[1], practice)
     briefed = "" if config.memory.recall == "off" else MEMORY
@@ -90,7 +127,14 @@ async def trial(
 
             try:
                 gated = await gate(
-                    incumbent, candidate, tasks, bar=bar, level=level, watcher=shown, audit=audit
+                    incumbent,
+                    candidate,
+                    tasks,
+                    bar=bar,
+                    level=level,
+                    watcher=shown,
+                    audit=audit,
+                    begun=begun,
                 )
             finally:
                 await leave(incumbent, candidate)
@@ -131,21 +175,22 @@ def promise_of(
         conditions=conditions(config),
         round=round,
         judged=now(),
+        begun=gated if verdict.outcome is Outcome.UNDECIDED else None,
     )
 
 
-def _promise(site: Site, record: Record, examined: Examined) -> Promise:
-    assert record.start is not None
-    assert record.distil is not None
-    specs = (record.start.incumbent, record.distil.candidate or "")
-    return promise_of(site.config, specs, examined.gated, examined.level, site.round.id)
+def _examined(
+    site: Site, specs: tuple[str, str], practice: str | None, begun: Gated | None = None
+) -> Examined:
+    adapter = Named.parse(specs[1]).adapter
+    level = site.rounds.level(adapter, now(), site.config.gate.false_share)
+    gated = asyncio.run(trial(site.config, specs, level, practice, begun))
+    return Examined(gated=gated, level=level)
 
 
-def _internalise(site: Site, record: Record) -> Probed:
+def _internalise(site: Site, acting: str) -> Probed:
     """Retire the active memories that no longer help who acts now."""
     config = site.config
-    assert record.distil is not None
-    assert record.distil.candidate is not None
     with make_bank(config) as bank:
         off = config.memory.recall == "off" or not config.learn.probes
         if off or not bank.count(standing=Standing.ACTIVE):
@@ -153,11 +198,11 @@ def _internalise(site: Site, record: Record) -> Probed:
     tasks = make_environment(config).tasks(Split.TRAIN)
     drawn = Random(site.seed("probes")).sample(tasks, min(config.learn.probes, len(tasks)))
     with _shown(2 * len(drawn)) as watcher:
-        probed = asyncio.run(probe(config, record.distil.candidate, drawn, watcher))
+        probed = asyncio.run(probe(config, acting, drawn, watcher))
     with make_bank(config) as bank:
         for item in bank.some(probed.idle):
             if item.standing is Standing.ACTIVE:
-                why = f"internalised by {record.distil.candidate}"
+                why = f"internalised by {acting}"
                 bank.set_standing(item.id, Standing.RETIRED, why, now())
     return probed
 

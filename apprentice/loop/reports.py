@@ -17,14 +17,31 @@ from memory.proof import Outcome, sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """How the exam went on that an earlier round, or a job, left undecided."""
+
+    incumbent: str = ""  # a policy, named exactly; empty: nothing was left
+    candidate: str = ""  # likewise
+    examined: "Examined | None" = None  # None: nothing was left
+
+    def lines(self) -> Iterator[str]:
+        if self.examined is not None:
+            yield f"settle: the exam of {self.candidate} goes on"
+            yield from (f"  {line}" for line in self.examined.lines())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
     """Who acts now, and who goes on learning."""
 
     incumbent: str  # a policy, named exactly
     student: str  # who practises: the incumbent, or what a cold start made of the bare model
     cold: Report | None  # None: there was none, or an earlier round's is gone on with
+    settled: "Promoted | None" = None  # what became of a candidate whose exam went on
 
     def lines(self) -> Iterator[str]:
+        if self.settled is not None:
+            yield from self.settled.lines()
         yield f"start: {self.incumbent} acts"
         if self.student != self.incumbent:
             yield f"  {self.student} goes on learning{_trained(self.cold)}"
@@ -161,7 +178,7 @@ class Promoted:
 
 
 StageReport: TypeAlias = (
-    Started | Recalled | Practised | Absorbed | Proved | Distilled | Examined | Promoted
+    Settled | Started | Recalled | Practised | Absorbed | Proved | Distilled | Examined | Promoted
 )
 
 
@@ -169,6 +186,7 @@ StageReport: TypeAlias = (
 class Record:
     """What the finished stages of a round came to, in their order."""
 
+    settle: Settled | None = None
     start: Started | None = None
     recall: Recalled | None = None
     practise: Practised | None = None

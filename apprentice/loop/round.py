@@ -16,7 +16,7 @@ from langgraph.graph.state import CompiledStateGraph
 
 from apprentice.build import now
 from apprentice.loop.admission import prove
-from apprentice.loop.judging import examine, promote
+from apprentice.loop.judging import examine, promote, settle
 from apprentice.loop.reports import Record, StageReport, record_of, to_json
 from apprentice.loop.site import Site
 from apprentice.loop.stages import absorb, distil, practise, recall, start
@@ -25,6 +25,7 @@ Stage: TypeAlias = Callable[[Site, Record], StageReport]
 Within: TypeAlias = Callable[[str], AbstractContextManager[object]]
 
 STAGES: dict[str, Stage] = {
+    "settle": settle,  # what was left undecided, a few pairs further
     "start": start,  # who acts now, and who learns
     "recall": recall,  # what is practised, and what memory says before it
     "practise": practise,  # attempts at train tasks
@@ -82,7 +83,8 @@ def _compiled(
     graph = StateGraph(State)
     for name, stage in STAGES.items():
         graph.add_node(name, _node(name, stage, site, say, within))
-    graph.add_edge(START, "start")
+    graph.add_edge(START, "settle")
+    graph.add_edge("settle", "start")
     graph.add_edge("start", "recall")
     graph.add_edge("recall", "practise")
     graph.add_edge("practise", "absorb")

@@ -20,4 +20,9 @@ class Site:
     @property
     def practice(self) -> str:
         """Return the run that the attempts of the round belong to."""
-        return f"{self.round.id}-practice"
+        return practice_of(self.round.id)
+
+
+def practice_of(round: str) -> str:
+    """Return the run that the attempts of the round with this id belong to."""
+    return f"{round}-practice"

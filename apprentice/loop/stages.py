@@ -21,13 +21,16 @@ from apprentice.config import Config
 from apprentice.loop.chances import tried
 from apprentice.loop.curriculum import Mix, chosen, stratified
 from apprentice.loop.distil import cold_start, distil_into
+from apprentice.loop.judging import decided
 from apprentice.loop.reports import (
     Absorbed,
     Asked,
     Distilled,
     Practised,
+    Promoted,
     Recalled,
     Record,
+    Settled,
     Started,
     Told,
 )
@@ -57,16 +60,18 @@ class NotALearnerError(UserError, ValueError):
         super().__init__(f"{use!r} cannot learn, its weights are elsewhere; use local[:MODEL]")
 
 
-def start(site: Site, _: Record) -> Started:
+def start(site: Site, record: Record) -> Started:
     """Find out who acts, and make a first student of a bare model where something can be shown."""
     named = Named.parse(site.config.policy.use)
     if named.kind != LOCAL:
         raise NotALearnerError(site.config.policy.use)
+    went_on = _decided(site, record.settle)
     incumbent = settled(site.config).policy.use
     if Named.parse(incumbent).adapter != BASE:
-        return Started(incumbent=incumbent, student=incumbent, cold=None)
+        return Started(incumbent=incumbent, student=incumbent, cold=None, settled=went_on)
     made = cold_start(site.config, incumbent)
-    return Started(incumbent=incumbent, student=made.policy or incumbent, cold=made.report)
+    student = made.policy or incumbent
+    return Started(incumbent=incumbent, student=student, cold=made.report, settled=went_on)
 
 
 def recall(site: Site, record: Record) -> Recalled:
@@ -183,6 +188,13 @@ def retire_harmful(bank: Bank) -> dict[str, str]:
             bank.set_standing(item.id, Standing.RETIRED, why.value, now())
             gone[item.id] = why.value
     return gone
+
+
+def _decided(site: Site, settled: Settled | None) -> Promoted | None:
+    """Carry out what became of an exam that went on; None: none did."""
+    if settled is None or settled.examined is None:
+        return None
+    return decided(site, (settled.incumbent, settled.candidate), settled.examined)
 
 
 def _tasks(site: Site, record: Record) -> tuple[Task, ...]:
