@@ -1,15 +1,20 @@
 """Does an environment keep the contract? Anyone who writes one can ask."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
 from random import Random
+from traceback import extract_tb
 
 from environments.environment import Environment, Play
 from environments.episode import Ending, Split, Task
-from environments.errors import UnknownNameError
+from environments.errors import UnknownNameError, UserError
 
 RANDOM_STEPS = 12
 """Random actions per task: enough to leave the opening state in every world we know."""
 
+WHOLE = "an environment and its plays must have every part of the contract"
+NO_CRASH = "an environment must raise nothing but what the contract names"
 TRAINABLE = "tasks(train) must not be empty"
 IDS_UNIQUE = "two tasks share an id"
 IDS_FOUND = "task(id) must return the task that tasks(split) lists"
@@ -28,6 +33,9 @@ CLOSE_TWICE = "close() may be called twice"
 GOLD_SOLVES = "the gold actions must solve the task, and each must be admissible"
 
 WHY = {
+    WHOLE: "All of them are called, sooner or later. close() may do nothing, gold() return None.",
+    NO_CRASH: "An attempt that crashes teaches nothing. The place is in your code, or in what it "
+    "called.",
     TRAINABLE: "Nothing could be practised. List tasks for Split.TRAIN at least.",
     IDS_UNIQUE: "Episodes and memories point to tasks by id; two would be taken for one.",
     IDS_FOUND: "A killed run finds its tasks again by id, and must find the same ones.",
@@ -54,6 +62,9 @@ WHY = {
 
 NONSENSE = "sing a song to the moon 42"
 
+PARTS = ("name", "instructions", "tasks", "task", "start", "gold")
+PLAY_PARTS = ("observation", "step", "close")
+
 
 def check_environment(environment: Environment, *, per_split: int = 3) -> tuple[str, ...]:
     """Return every rule of the contract that is broken, with where; empty if it is kept.
@@ -62,13 +73,18 @@ def check_environment(environment: Environment, *, per_split: int = 3) -> tuple[
         environment: the one to check.
         per_split: how many tasks of each split to play, spread over the split.
     """
-    found: list[str] = list(_catalogue(environment))
+    if lacking := _lacking(environment, PARTS):
+        return (f"{lacking}: {WHOLE}",)
+    return tuple(_guarded(_all_rules(environment, per_split)))
+
+
+def _all_rules(environment: Environment, per_split: int) -> Iterator[str]:
+    yield from _guarded(_catalogue(environment))
     for split in Split:
         tasks = environment.tasks(split)
         stride = max(1, len(tasks) // per_split)
         for task in tasks[::stride][:per_split]:
-            found.extend(f"{task.id}: {rule}" for rule in _task_rules(environment, task))
-    return tuple(found)
+            yield from (f"{task.id}: {rule}" for rule in _guarded(_task_rules(environment, task)))
 
 
 def _catalogue(environment: Environment) -> Iterator[str]:
@@ -84,10 +100,16 @@ def _catalogue(environment: Environment) -> Iterator[str]:
             if task.id in seen:
                 yield f"{task.id}: {IDS_UNIQUE if seen[task.id] is split else SPLITS_DISJOINT}"
             seen[task.id] = split
+    yield from _unknown_rules(environment)
+
+
+def _unknown_rules(environment: Environment) -> Iterator[str]:
     try:
         environment.task("no such task")
     except UnknownNameError:
-        pass
+        return
+    except Exception as error:  # noqa: BLE001 - see `_guarded`
+        yield f"{_said(error)}: {ID_UNKNOWN}"
     else:
         yield ID_UNKNOWN
 
@@ -102,14 +124,21 @@ def _entry_rules(environment: Environment, task: Task, split: Split) -> Iterator
 def _task_rules(environment: Environment, task: Task) -> Iterator[str]:
     if environment.task(task.id) != task:
         yield IDS_FOUND
-    first = environment.start(task)
-    if task.goal not in first.observation.text:
-        yield GOAL_STATED
-    if first.observation.ending is not None:
-        yield BEGINS_OPEN
+    play = environment.start(task)
+    if lacking := _lacking(play, PLAY_PARTS):
+        yield f"{lacking}: {WHOLE}"
         return
-    yield from _walk_rules(first, environment.start(task), Random(task.id))
-    yield from _gold_rules(environment, task)
+    if task.goal not in play.observation.text:
+        yield GOAL_STATED
+    if play.observation.ending is not None:
+        yield BEGINS_OPEN
+        play.close()
+        return
+    yield from _walk_rules(play, environment.start(task), Random(task.id))
+    gold = environment.gold(task)
+    if gold is not None:
+        with closing(environment.start(task)) as play:
+            yield from _gold_rules(play, gold)
 
 
 def _walk_rules(play: Play, twin: Play, rng: Random) -> Iterator[str]:
@@ -121,21 +150,29 @@ def _walk_rules(play: Play, twin: Play, rng: Random) -> Iterator[str]:
             yield SORTED
         if now.ending is not None or not now.admissible:
             break
-        if twin.step(NONSENSE).admissible != now.admissible:
-            yield NONSENSE_HARMLESS
+        yield from _nonsense_rules(twin, now.admissible)
         action = rng.choice(now.admissible)
         play.step(action)
         twin.step(action)
     for each in (play, twin):
         each.close()
-        each.close()
+        try:
+            each.close()
+        except Exception as error:  # noqa: BLE001 - see `_guarded`
+            yield f"{_said(error)}: {CLOSE_TWICE}"
 
 
-def _gold_rules(environment: Environment, task: Task) -> Iterator[str]:
-    gold = environment.gold(task)
-    if gold is None:
-        return
-    play = environment.start(task)
+def _nonsense_rules(play: Play, admissible: tuple[str, ...]) -> Iterator[str]:
+    try:
+        if play.step(NONSENSE).admissible != admissible:
+            yield NONSENSE_HARMLESS
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 - see `_guarded`
+        yield f"{_said(error)}: {NONSENSE_HARMLESS}"
+
+
+def _gold_rules(play: Play, gold: tuple[str, ...]) -> Iterator[str]:
     for action in gold:
         admissible = play.observation.admissible
         if play.observation.ending is not None or (admissible and action not in admissible):
@@ -151,4 +188,27 @@ def _gold_rules(environment: Environment, task: Task) -> Iterator[str]:
         pass
     else:
         yield ENDED_REFUSES
-    play.close()
+
+
+def _lacking(thing: object, parts: Iterable[str]) -> str:
+    """Return the names of the parts that something does not have; empty: it has all."""
+    return ", ".join(f"no {part}" for part in parts if not hasattr(thing, part))
+
+
+def _guarded(rules: Iterator[str]) -> Iterator[str]:
+    """Pass broken rules on; that something crashes while they are looked at is one too."""
+    try:
+        yield from rules
+    except UnknownNameError as error:
+        yield f"{_said(error)}: {IDS_FOUND}"
+    except UserError:
+        raise  # a server is down, a package is missing: no rule is broken
+    except Exception as error:  # noqa: BLE001 - whatever someone's code raises is a finding
+        yield f"{_said(error)}: {NO_CRASH}"
+
+
+def _said(error: Exception) -> str:
+    """Return an error and where it was raised, on one line."""
+    place = extract_tb(error.__traceback__)[-1]
+    words = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__} {words!r} in {Path(place.filename).name}, line {place.lineno}"

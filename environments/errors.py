@@ -12,8 +12,9 @@ class UserError(Exception):
 class UnknownNameError(UserError, LookupError):
     """A name that is not among the known ones."""
 
-    def __init__(self, what: str, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"no {what} {name!r}; known: {', '.join(known) or 'none yet'}")
+    def __init__(self, what: str, name: str, known: tuple[str, ...], advice: str = "") -> None:
+        listed = ", ".join(known) or "none yet"
+        super().__init__(f"no {what} {name!r}; known: {listed}{advice and f'; {advice}'}")
 
 
 class ContextFullError(UserError, ValueError):

@@ -103,7 +103,8 @@ def _maker(name: str, games: Path | None) -> Make:
         return _function(ENVIRONMENTS[name].make(games))
     found = plugins()
     if name not in found:
-        raise UnknownNameError("environment", name, names())
+        advice = "one of your own is known once it is installed: pip install --editable FOLDER"
+        raise UnknownNameError("environment", name, names(), advice)
     make = _function(_load(found[name]))
     return make if games is None else partial(make, games=games)
 

@@ -1,10 +1,12 @@
 import importlib.metadata
 import json
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from apprentice.commands.env import new
 from command import apprentice, one_line
 from environments.check import WHY, check_environment
 from environments.errors import UnknownNameError
@@ -62,6 +64,14 @@ def test_a_new_environment_is_found_checked_and_practised_in(my_world):
     assert run.returncode == 0, run.stderr
     episodes = json.loads(with_plugin("episodes", "list", "--json", place=my_world).stdout)
     assert {each["kind"] for each in episodes} == {"pattern"}
+
+
+def test_what_is_to_be_done_next_is_said_as_a_command_that_works(tmp_path, capsys):
+    new("garden", tmp_path, as_json=False)
+    said = capsys.readouterr().out.replace("\n", "")  # the console wraps lines
+    assert f"{sys.executable} -m pip install --editable {tmp_path / 'garden'}" in said
+    with pytest.raises(UnknownNameError, match="your own is known once it is installed: pip"):
+        open_environment("garden")
 
 
 def test_each_violation_is_named_placed_and_explained(my_world):

@@ -55,6 +55,8 @@ class Spoiled(Household):
         return tasks
 
     def task(self, id):
+        if self.fault == check.NO_CRASH and id != "no such task":
+            raise KeyError(id)
         if self.fault == check.ID_UNKNOWN and id == "no such task":
             return self.tasks(Split.TRAIN)[0]
         task = super().task(id)
@@ -115,6 +117,8 @@ FAULTS = (
     check.NONSENSE_HARMLESS,
     check.GOLD_SOLVES,
     check.ENDED_REFUSES,
+    check.CLOSE_TWICE,
+    check.NO_CRASH,
 )
 
 
@@ -124,6 +128,64 @@ def test_the_check_names_the_rule_that_is_broken(fault):
     world.fault = fault
     found = check_environment(world, per_split=1)
     assert any(rule.endswith(fault) for rule in found), found
+
+
+class Half(Household):
+    """A household whose plays lack a part, or whose catalogue does."""
+
+    def start(self, task):
+        return type("Play", (), {"observation": super().start(task).observation})()
+
+
+def test_the_check_names_the_parts_that_are_missing():
+    found = check_environment(Half.generated(**EASY), per_split=1)
+    assert [rule.partition(": ")[2] for rule in found] == [f"no step, no close: {check.WHOLE}"] * 3
+    assert check_environment(object()) == (
+        "no name, no instructions, no tasks, no task, no start, no gold: " + check.WHOLE,
+    )
+
+
+class Crashing(Household):
+    """A household whose author knows no other tasks than his own."""
+
+    def task(self, id):
+        return super().task(id) if id != "no such task" else {}[id]
+
+    def start(self, task):
+        return CrashingPlay(super().start(task))
+
+
+class CrashingPlay:
+    def __init__(self, play):
+        self.play = play
+        self.close = play.close
+
+    @property
+    def observation(self):
+        return self.play.observation
+
+    def step(self, action):
+        return self.play.step({"help": "help"}.get(action) or action.removeprefix(None))
+
+
+def test_a_crash_is_a_finding_with_its_place_and_not_a_traceback():
+    found = check_environment(Crashing.generated(**EASY), per_split=1)
+    assert found[0].startswith("KeyError \"'no such task'\" in test_environment_contract.py, line ")
+    assert found[0].endswith(f": {check.ID_UNKNOWN}")
+    assert any(f": {check.NONSENSE_HARMLESS}" in rule and "TypeError" in rule for rule in found)
+    assert any(f": {check.NO_CRASH}" in rule for rule in found)
+
+
+class Down(Household):
+    """A household that somebody has to start first."""
+
+    def start(self, task):
+        raise UserError("the house is not open; start it")
+
+
+def test_what_a_user_can_mend_is_no_broken_rule():
+    with pytest.raises(UserError, match="the house is not open"):
+        check_environment(Down.generated(**EASY))
 
 
 def test_the_check_finds_nothing_where_nothing_is_spoiled():

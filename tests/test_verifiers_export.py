@@ -100,7 +100,7 @@ def test_verifiers_evaluates_a_model_in_our_world(tmp_path):
 
 @pytest.mark.skipif(find_spec("verifiers") is not None, reason="verifiers is installed here")
 def test_without_verifiers_it_says_where_to_install_it():
-    with pytest.raises(UserError, match=r"THERE/bin/pip install verifiers==0\.4\.0 ") as error:
+    with pytest.raises(UserError, match=r"there: pip install verifiers==0\.4\.0 ") as error:
         import environments.bridges.verifiers_export  # noqa: F401
     assert "\n" not in str(error.value)
     assert "environments.bridges.verifiers_export" not in sys.modules

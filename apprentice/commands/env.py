@@ -1,5 +1,6 @@
 """`apprentice env`: which worlds there are, whether one keeps the contract, a start for yours."""
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -81,7 +82,7 @@ def new(name: str, parent: Path, *, as_json: bool) -> None:
         return
     lines = (
         f"written: {folder / name}.py, a world that works; change it into yours",
-        f"then:    pip install --editable {folder}",
+        f"then:    {sys.executable} -m pip install --editable {folder}",
         f"         apprentice env check {name}",
         f"         apprentice run --env {name}",
     )

@@ -24,8 +24,8 @@ class MissingVerifiersError(UserError, ImportError):
 
     def __init__(self) -> None:
         super().__init__(
-            "verifiers is not installed here; it needs an environment of its own: python -m venv "
-            "THERE && THERE/bin/pip install verifiers==0.4.0 uv && THERE/bin/pip install --no-deps ."
+            "verifiers is not installed here; it needs an environment of its own, and there: "
+            "pip install verifiers==0.4.0 uv && pip install --no-deps . (in this checkout)"
         )
 
 
