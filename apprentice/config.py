@@ -7,7 +7,7 @@ path that was not passed as an argument.
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -47,8 +47,18 @@ class ConfigError(UserError, ValueError):
     """The settings do not make sense; the message names the key."""
 
 
+class StaleSettingsError(UserError, ValueError):
+    """Settings that another version wrote down, and this one cannot follow."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"begun with settings of another version: {why}; begin it anew")
+
+
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Kept = TypeVar("Kept", bound=Section)
 
 
 class Database(Section):
@@ -295,7 +305,7 @@ def thaw(settings: str, config: Config) -> Config:
 
     An endpoint is a place: it may have moved since, or have been too slow for its timeout.
     """
-    kept = Config.model_validate_json(settings)
+    kept = reread(Config, settings)
     endpoint = config.endpoint.model_copy(update={"max_tokens": kept.endpoint.max_tokens})
     places = {"home": config.home, "cache": config.cache, "windows": config.windows}
     update = {**places, "tracing": config.tracing, "store": config.store, "endpoint": endpoint}
@@ -310,6 +320,9 @@ def _read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(f"cannot read {str(file)!r}: {error}") from None
 
+    Raises:
+        StaleSettingsError: another version kept them.
+
 
 def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
     tree = {k: _given(v) if isinstance(v, Mapping) else v for k, v in flags.items()}
@@ -318,6 +331,20 @@ def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 def _over(under: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(under)
+def reread(section: type[Kept], settings: str) -> Kept:
+    """Return settings as they were written down.
+
+    Raises:
+        StaleSettingsError: they are another version's.
+    """
+    try:
+        return section.model_validate_json(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise StaleSettingsError(f"{place!r} is {first['input']!r}, {first['msg']}") from None
+
+
     for key, value in above.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
         merged[key] = _over(merged[key], value) if both else value

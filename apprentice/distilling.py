@@ -20,7 +20,7 @@ import torch
 from agent.attempt import Attempt, Limits
 from apprentice.acting import BASE, LOCAL, Named, find_acting
 from apprentice.build import now
-from apprentice.config import Distill
+from apprentice.config import Distill, StaleSettingsError, reread
 from apprentice.lessons import Lessons, lessons
 from apprentice.orders import Report, read_report, write_report
 from apprentice.runs import Rig, play
@@ -36,6 +36,7 @@ from distill.study import Bounds, Studied, study
 from distill.team import ALONE, Team
 from distill.train import RATES, Pace, Training, Watch
 from distill.trained import Trained
+from environments.errors import UserError
 from environments.seed import derive
 
 if TYPE_CHECKING:
@@ -55,6 +56,14 @@ COLD_RATES = {Trained.FULL: 1e-4, Trained.LORA: 1e-3}
 yet (python -m bench.learning)."""
 
 COLD_WARMUP = 10  # steps
+
+
+class StaleOrderError(UserError, ValueError):
+    """An order of another version, whose settings say nothing any more."""
+
+    def __init__(self, order: Order, library: Library, error: StaleSettingsError) -> None:
+        file = library.orders / f"{order.name}.json"
+        super().__init__(f"order {order.name!r} was {error}: delete {str(file)!r}")
 
 
 def distil(
@@ -83,7 +92,7 @@ def distil(
     found = read_report(library.adapters, order.name)
     if found is not None:
         return found
-    limits = Distill.model_validate_json(order.settings)
+    limits = _limits(order, library)
     config = config.model_copy(update={"distill": limits})
     told = lessons(limits, order, library)
     try:
@@ -103,6 +112,14 @@ def distil(
         library.adapters.add(training.student, tokenizer, lineage)
     shutil.rmtree(library.orders / order.name, ignore_errors=True)
     return report
+
+
+def _limits(order: Order, library: Library) -> Distill:
+    """Return how to learn, as the order says."""
+    try:
+        return reread(Distill, order.settings)
+    except StaleSettingsError as error:
+        raise StaleOrderError(order, library, error) from None
 
 
 def _learned(

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from apprentice.acting import ADAPTERS, LOCAL, Named
-from apprentice.config import Config, thaw
+from apprentice.config import Config, StaleSettingsError, thaw
 from apprentice.promises import Promise, conditions, read_promise, write_promise
 from environments.episode import Ending
 from memory.fall import Tally, fallen
 from memory.proof import Outcome
+from memory.records import Run
 from memory.store import Store
 
 RUNS = 500
@@ -98,8 +99,16 @@ def _outcomes(config: Config, store: Store, promise: Promise) -> Iterable[bool]:
         own = named.kind == LOCAL and named.adapter == promise.adapter
         if not own or run.started < promise.judged:
             continue
-        if conditions(thaw(run.settings, config)) != promise.conditions:
+        if _conditions(run, config) != promise.conditions:
             continue
         for row in store.rows(run=run.id, limit=run.episodes):
             if row.ending is not Ending.BROKEN:
                 yield row.ending is Ending.SOLVED
+
+
+def _conditions(run: Run, config: Config) -> str | None:
+    """Return the conditions of a run; None: another version's, which were not those of the exam."""
+    try:
+        return conditions(thaw(run.settings, config))
+    except StaleSettingsError:
+        return None

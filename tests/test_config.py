@@ -2,7 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from apprentice.config import Config, ConfigError, frozen_settings, load, thaw
+from apprentice.config import (
+    Config,
+    ConfigError,
+    StaleSettingsError,
+    frozen_settings,
+    load,
+    thaw,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +74,9 @@ def test_going_on_uses_the_settings_of_then_and_the_places_of_now():
     now = load({"seed": 8, "home": Path("now")})
     again = thaw(frozen_settings(then), now)
     assert (again.seed, again.home) == (7, Path("now"))
+
+
+def test_settings_that_another_version_kept_are_refused_in_one_line():
+    with pytest.raises(StaleSettingsError, match=r"version: 'policy\.sorcery' is 3") as refused:
+        thaw('{"policy": {"sorcery": 3}}', Config())
+    assert "\n" not in str(refused.value)

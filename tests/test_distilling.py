@@ -1,5 +1,6 @@
 """What is worth learning is chosen, learned and kept with its lineage, killed or not."""
 
+import json
 import shutil
 import time
 from collections import Counter
@@ -10,7 +11,7 @@ import pytest
 from safetensors.torch import load_file
 
 from apprentice.choosing import mastered, shown_tasks
-from apprentice.distilling import canary, distil, open_training
+from apprentice.distilling import StaleOrderError, canary, distil, open_training
 from apprentice.jobs import Job, offered, once, unfinished
 from apprentice.lessons import lessons
 from apprentice.orders import Order, ordered, read_report, write_order
@@ -249,6 +250,18 @@ def test_an_order_reads_back_as_it_was_written(config):
         write_order(library.orders, order)
         assert list(ordered(library.orders)) == [order]
         assert Order.from_json(order.to_json()) == order
+
+
+def test_an_order_with_a_setting_that_is_gone_is_refused_in_one_line(config):
+    with library_of(config) as library:
+        order = offered(config, library, NOON).order
+        settings = json.dumps(json.loads(order.settings) | {"sorcery": 3})
+        with pytest.raises(StaleOrderError) as refused:
+            distil(config, replace(order, settings=settings), library, clock=time.monotonic)
+    said = str(refused.value)
+    assert said.startswith("order 'distilled-1' was begun with settings of another version: 'sorce")
+    assert said.endswith(f"delete {str(library.orders / 'distilled-1.json')!r}")
+    assert "\n" not in said
 
 
 def test_budgets_of_tokens_and_money_end_a_job_early(home, tmp_path, model):

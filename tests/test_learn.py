@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
-from shutil import copytree
+from shutil import copytree, rmtree
 
 import pytest
 from safetensors.torch import load_file
@@ -28,9 +28,11 @@ from apprentice.loop.reports import Distilled, Examined, Record, Started, record
 from apprentice.loop.site import Site
 from apprentice.loop.stages import NotALearnerError, start
 from apprentice.loop.trace import leaks
+from apprentice.orders import ordered, write_order
 from apprentice.promises import gate_file, read_promise
 from environments.episode import Split
 from examining import a_comparison, a_sheet
+from memory.annotations import Annotation
 from memory.proof import Outcome, judge
 from memory.sequential import Plan
 from tiny_learner import install_workshop, save_tiny_model, small_config
@@ -171,6 +173,35 @@ def test_an_adapter_that_learned_from_the_exam_is_found_out(learned):
         file.write_text(honest, encoding="utf-8")
     assert f"adapter {name} rests on episode {answer.episode} of a dev task" in found
     assert f"adapter {name} rests on the dev task {answer.task}" in found
+
+
+def test_an_order_with_a_correction_of_an_exam_is_found_out(learned, tmp_path):
+    config, (first, _) = learned
+    copytree(config.home, tmp_path / "home")
+    config = config.model_copy(update={"home": tmp_path / "home"})
+    answer = first.examine.gated.compared.a.answers[0]
+    with make_library(config) as library, open_rounds(config) as rounds:
+        said = library.annotations.add(
+            Annotation(episode=answer.episode, step=1, action="look around", by="me", at=NOON)
+        )
+        order = next(ordered(library.orders))
+        assert leaks(library, rounds) == ()
+        write_order(library.orders, replace(order, corrections=(said.id,)))
+        assert leaks(library, rounds) == (
+            f"order {order.name} rests on episode {answer.episode} of a dev task",
+        )
+
+
+def test_what_a_deleted_adapter_learned_from_cannot_be_traced_and_that_is_said(learned, tmp_path):
+    config, (first, _) = learned
+    copytree(config.home, tmp_path / "home")
+    config = config.model_copy(update={"home": tmp_path / "home"})
+    parent = first.distil.report.parent
+    rmtree(config.home / "adapters" / parent)
+    with make_library(config) as library, open_rounds(config) as rounds:
+        found = leaks(library, rounds)
+    assert len(found) == 2  # one of each round goes back to it
+    assert all(line.endswith(f"{parent}, which is gone: nobody can trace it") for line in found)
 
 
 def _judged(config, candidate, wins):

@@ -117,6 +117,17 @@ def test_only_runs_since_the_exam_and_under_its_conditions_count(acting):
     assert kept.evidence == pytest.approx(1.0)
 
 
+def test_a_run_that_another_version_kept_says_nothing(acting):
+    with make_store(acting) as store:
+        _lived(acting, store, 30, 10)
+        (run,) = store.runs(1)
+        told = json.loads(run.settings) | {"sorcery": {"on": True}}
+        store.begin_run(replace(run, id="old", settings=json.dumps(told)))
+        store.add_all(an_episode(f"old{n}", ending=Ending.FAILED, run="old") for n in range(60))
+        kept = watch_over(acting, store)
+    assert (kept.solved, kept.failed) == (30, 10)
+
+
 def test_nobody_is_watched_over_at_level_zero(acting):
     gate = acting.gate.model_copy(update={"rollback": 0.0})
     with make_store(acting) as store:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from shutil import rmtree
 
 import pytest
 
@@ -136,3 +137,22 @@ def test_policies_that_were_promoted_before_are_judges(tmp_path):
     assert judge_or_self(config, "past") == "local:small@first"
     assert judge_or_self(config, "local:small") == "local:small@base"
     assert judge_or_self(config, "") == config.policy.use
+
+
+def test_a_promoted_policy_that_somebody_deleted_is_passed_over_with_a_line(tmp_path, capsys):
+    config = a_config(tmp_path)
+    kept = Adapters(tmp_path / "adapters")
+    for name in ("first", "second", "third"):
+        lineage = Lineage(
+            name=name, base="small", parent=None, trained=Trained.FULL, objective="reward",
+            episodes=(), seed=0, made=NOON,
+        )  # fmt: skip
+        kept.add(tiny_student(), tokenizer(), lineage)
+        kept.promote(name)
+    rmtree(kept.path("first"))
+    assert past_policies(config) == ("local:small@base", "local:small@second")
+    assert capsys.readouterr().err == "adapter 'first' was promoted and is gone; passed over\n"
+    rmtree(kept.path("third"))
+    assert past_policies(config) == ("local:small@base", "local:small@second")
+    rmtree(kept.path("second"))
+    assert past_policies(config) == ()

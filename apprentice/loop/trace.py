@@ -25,16 +25,22 @@ def leaks(library: Library, rounds: Rounds) -> tuple[str, ...]:
 
 
 def _in_weights(library: Library) -> Iterator[str]:
-    adapters = library.adapters
-    for name in adapters.names():
+    adapters, known = library.adapters, library.adapters.names()
+    for name in known:
         what = f"adapter {name}"
-        yield from _episodes(library, what, adapters.blame(name))
         for each in _ancestry(library, name):
-            yield from _tasks(library, what, adapters.lineage(each).walkthroughs)
+            if each not in known:
+                yield f"{what} goes back to adapter {each}, which is gone: nobody can trace it"
+                break
+            lineage = adapters.lineage(each)
+            yield from _episodes(library, what, lineage.episodes)
+            yield from _tasks(library, what, lineage.walkthroughs)
     for order in ordered(library.orders):
         what = f"order {order.name}"
         yield from _episodes(library, what, order.attempts)
         yield from _tasks(library, what, (*order.walkthroughs, *order.canaries))
+        said = {each.id: each.episode for each in library.annotations.all()}
+        yield from _episodes(library, what, (said.get(id, id) for id in order.corrections))
 
 
 def _in_memory(library: Library) -> Iterator[str]:
@@ -60,9 +66,11 @@ def _in_prompts(library: Library, rounds: Rounds) -> Iterator[str]:
 
 
 def _ancestry(library: Library, name: str | None) -> Iterator[str]:
+    """Yield an adapter and all it goes back to; the last may be gone."""
+    known = library.adapters.names()
     while name is not None and name != BASE:
         yield name
-        name = library.adapters.lineage(name).parent
+        name = library.adapters.lineage(name).parent if name in known else None
 
 
 def _episodes(library: Library, what: str, ids: Iterable[str]) -> Iterator[str]:
