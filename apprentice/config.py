@@ -304,6 +304,9 @@ def thaw(settings: str, config: Config) -> Config:
     """Return settings kept by `frozen_settings`, with the secrets and places of today's.
 
     An endpoint is a place: it may have moved since, or have been too slow for its timeout.
+
+    Raises:
+        StaleSettingsError: another version kept them.
     """
     kept = reread(Config, settings)
     endpoint = config.endpoint.model_copy(update={"max_tokens": kept.endpoint.max_tokens})
@@ -312,25 +315,6 @@ def thaw(settings: str, config: Config) -> Config:
     return kept.model_copy(update=update)
 
 
-def _read(file: Path) -> dict[str, Any]:
-    if not file.exists():
-        raise ConfigError(f"no settings file {str(file)!r}; make it, or leave --config out")
-    try:
-        return TomlConfigSettingsSource(_Sources, toml_file=file)()
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read {str(file)!r}: {error}") from None
-
-    Raises:
-        StaleSettingsError: another version kept them.
-
-
-def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
-    tree = {k: _given(v) if isinstance(v, Mapping) else v for k, v in flags.items()}
-    return {key: value for key, value in tree.items() if value not in (None, {})}
-
-
-def _over(under: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(under)
 def reread(section: type[Kept], settings: str) -> Kept:
     """Return settings as they were written down.
 
@@ -345,6 +329,22 @@ def reread(section: type[Kept], settings: str) -> Kept:
         raise StaleSettingsError(f"{place!r} is {first['input']!r}, {first['msg']}") from None
 
 
+def _read(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        raise ConfigError(f"no settings file {str(file)!r}; make it, or leave --config out")
+    try:
+        return TomlConfigSettingsSource(_Sources, toml_file=file)()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read {str(file)!r}: {error}") from None
+
+
+def _given(flags: Mapping[str, Any]) -> dict[str, Any]:
+    tree = {k: _given(v) if isinstance(v, Mapping) else v for k, v in flags.items()}
+    return {key: value for key, value in tree.items() if value not in (None, {})}
+
+
+def _over(under: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
     for key, value in above.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
         merged[key] = _over(merged[key], value) if both else value
