@@ -56,6 +56,7 @@ def listen(app: ASGIApp, config: Config, port: int, path: str, *, as_json: bool)
         PortError: the port is not to be had.
     """
     host = config.windows.host
+    server = server_of(app)  # before it is said where: the first visitor does not wait for it
     with taken(host, port) as bound:
         name = f"[{host}]" if ":" in host else host
         where = f"http://{name}:{bound.getsockname()[1]}{path}"
@@ -63,7 +64,7 @@ def listen(app: ASGIApp, config: Config, port: int, path: str, *, as_json: bool)
             say_json({"url": where})
         else:
             out().print(Text(f"{where}   (Ctrl-C ends it)"), soft_wrap=True)
-        server_of(app).run(sockets=[bound])
+        server.run(sockets=[bound])
 
 
 def server_of(app: ASGIApp) -> Server:

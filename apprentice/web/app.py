@@ -9,7 +9,7 @@ from apprentice.web import episodes, overview, runs, skills, weights
 from apprentice.web.forms import ForbiddenError
 from apprentice.web.guard import guard
 from apprentice.web.site import Site
-from apprentice.web.words import STATIC, page
+from apprentice.web.words import STATIC, compile_templates, page
 from environments.errors import UnknownNameError, UserError
 from memory.errors import UnknownIdError
 
@@ -24,6 +24,7 @@ def create_app(site: Site) -> FastAPI:
     for module in (overview, episodes, skills, weights, runs):
         app.include_router(module.routes(site))
 
+    compile_templates()
     overview.front(site)  # loads what pages need, so that the first visitor does not wait for it
 
     @app.exception_handler(UserError)

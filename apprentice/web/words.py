@@ -34,6 +34,12 @@ def page(site: Site, template: str, *, status: int = 200, **values: object) -> H
     return HTMLResponse(told, status)
 
 
+def compile_templates() -> None:
+    """Make all templates ready, so that nobody who asks for a page first waits for it."""
+    for name in TEMPLATES.list_templates():
+        TEMPLATES.get_template(name)
+
+
 def address(path: str, **query: object) -> str:
     """Return an address; what is empty is left out of it.
 
