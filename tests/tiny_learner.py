@@ -20,10 +20,15 @@ SMALL: dict[str, Any] = {
 
 def install_workshop(folder: Path) -> Path:
     """Make the workshop an installed environment for whoever has the folder on its path."""
-    told = folder / "workshop-1.0.dist-info"
+    return install_world(folder, "workshop", "worlds:Workshop")
+
+
+def install_world(folder: Path, name: str, maker: str) -> Path:
+    """Make an environment an installed one for whoever has the folder on its path."""
+    told = folder / f"{name}-1.0.dist-info"
     told.mkdir(parents=True)
-    (told / "METADATA").write_text("Metadata-Version: 2.1\nName: workshop\nVersion: 1.0\n")
-    named = "[apprentice.environments]\nworkshop = worlds:Workshop\n"
+    (told / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    named = f"[apprentice.environments]\n{name} = {maker}\n"
     (told / "entry_points.txt").write_text(named)
     return folder
 
