@@ -3,13 +3,16 @@
 import inspect
 import json
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
+from documented import Section
 from environments.bridges.trl_export import Rollout, factory, rows
 from environments.bridges.words import OVER, shown
 from environments.environment import ongoing
 from environments.episode import Split
+from environments.registry import open_environment
 from worlds import Workshop
 
 needs_trl = pytest.mark.skipif(find_spec("trl") is None, reason="pip install '.[trl]'")
@@ -61,13 +64,11 @@ def test_transformers_makes_a_tool_of_it():
 @needs_trl
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
-def test_trl_practises_in_it_and_learns_of_the_reward(tmp_path, monkeypatch):
+def test_trl_practises_as_the_documentation_says_and_learns_of_the_reward(tmp_path, monkeypatch):
     monkeypatch.setenv("TRL_EXPERIMENTAL_SILENCE", "1")
-    from pathlib import Path
-
+    monkeypatch.chdir(tmp_path)
     import torch
     import trl
-    from datasets import Dataset
     from transformers import LlamaForCausalLM
 
     from tiny_models import a_model, a_tokenizer
@@ -86,38 +87,23 @@ def test_trl_practises_in_it_and_learns_of_the_reward(tmp_path, monkeypatch):
             padded = [ids + [tokenizer.pad_token_id] * (longest - len(ids)) for ids in new]
             return torch.cat([input_ids, torch.tensor(padded)], dim=1)
 
-    model = a_model(max_position_embeddings=8192)
+    model = a_model(max_position_embeddings=16384)
     model.__class__ = Player
     before = model.lm_head.weight.detach().clone()
-    trainer = trl.GRPOTrainer(
-        model=model,
-        processing_class=tokenizer,
-        train_dataset=Dataset.from_list(rows(Workshop())[::3][:2]),  # two goals
-        environment_factory=factory(Workshop()),
-        args=trl.GRPOConfig(
-            output_dir=str(tmp_path),
-            use_cpu=True,
-            per_device_train_batch_size=2,
-            num_generations=2,
-            max_completion_length=3000,
-            max_steps=2,
-            learning_rate=1e-2,
-            logging_steps=1,
-            report_to=[],
-        ),
-    )
-    trainer.train()
-    logs = [each for each in trainer.state.log_history if "reward" in each]
-    assert [each["rewards/Rollout/mean"] for each in logs] == [0.5, 0.5]
-    assert [each["tools/failure_frequency"] for each in logs] == [0.0, 0.0]
+    given = {"model": model, "tokenizer": tokenizer}
+    exec(Section("bridges.md", "TRL").code, given)
+    (log,) = (each for each in given["trainer"].state.log_history if "reward" in each)
+    assert log["rewards/Rollout/mean"] == 0.5
+    assert log["tools/failure_frequency"] == 0.0
     assert not torch.equal(before, model.lm_head.weight)
 
 
 def _next(text, row):
     """Return what the player writes after a transcript: the next action, or the end."""
-    goal = next(task for task in Workshop().tasks(Split.TRAIN) if task.goal in text)
+    world = open_environment("household", train=8, dev=2, test=2)
+    task = next(task for task in world.tasks(Split.TRAIN) if task.goal in text)
     done = text.count("<tool_response>")
-    actions = Workshop().gold(goal) if row % 2 == 0 else ("look around", "look around")
+    actions = world.gold(task) if row % 2 == 0 else ("look", "inventory")
     if done >= len(actions):
         return "That is all.<|im_end|>"
     call = {"name": "act", "arguments": {"action": actions[done]}}

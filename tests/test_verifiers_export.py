@@ -6,6 +6,7 @@ verifiers==0.4.0 uv; VERIFIERS_PYTHON=there/bin/python pytest -m slow` and this 
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from bench.windows import serving
+from documented import Section
 from environments.episode import Split
 from environments.errors import UserError
 from environments.registry import open_environment
@@ -24,12 +26,6 @@ from environments.registry import open_environment
 ROOT = Path(__file__).resolve().parent.parent
 REAL = os.environ.get("VERIFIERS_PYTHON")
 SMALL = {"train": 2, "dev": 2, "test": 1, "max_receptacles": 6, "max_objects": 8}
-
-MINE = """\
-from environments.bridges.verifiers_export import Episode, World
-
-__all__ = ["Episode", "World"]
-"""
 
 
 def model(golds):
@@ -55,7 +51,6 @@ def model(golds):
 
 def evaluate(place, url, *more):
     """Run verifiers' own command over the dev split; return its traces by goal."""
-    (place / "my_games.py").write_text(MINE)
     there = Path(REAL).parent
     flags = {
         "--env.taskset.split": "dev",
@@ -66,6 +61,9 @@ def evaluate(place, url, *more):
         "--run.dir": "run",
         "--push": "false",
     }
+    section = Section("bridges.md", "verifiers")
+    section.write(place)
+    assert set(re.findall(r"--\S+", section.commands[-1])) <= {*flags, "--env.taskset.world"}
     run = subprocess.run(
         [there / "vf-eval", "my-games", *chain(*flags.items()), *more],
         cwd=place,
