@@ -67,6 +67,48 @@ class Client:
         sent = parse(messages=messages, response_format=form, **self._options(seed))
         return self._recorded(await self._read(sent, _Reply))
 
+    async def go_on(
+        self, model: str, ids: Sequence[int], seed: int, held: Mapping[str, Any]
+    ) -> Completion:
+        """Return what a model writes after these tokens: its tokens, and the logprob of each.
+
+        Only a server such as vLLM takes tokens and tells them; none of it is ever re-tokenized.
+
+        Args:
+            model: the name of the weights; the answer carries the one that the server says.
+            ids: the prompt, complete.
+            seed: of this answer.
+            held: the server's own options, such as what it holds the model to.
+
+        Raises:
+            EndpointError: it wrote nothing, after all retries.
+        """
+        create: Any = self._openai.completions.with_raw_response.create
+        sent = create(
+            model=model,
+            prompt=list(ids),
+            seed=seed % SEEDS,
+            max_tokens=self._endpoint.max_tokens,
+            temperature=self._endpoint.temperature,
+            logprobs=0,  # that of the token taken, and of no other
+            extra_body={"return_token_ids": True, **held},
+        )
+        return self._continued(await self._read(sent, _Continuation), len(ids))
+
+    async def load(self, name: str, folder: str) -> None:
+        """Have a vLLM server load a LoRA under a name.
+
+        Raises:
+            EndpointError: it did not.
+        """
+        sent = self._openai.post(
+            "/load_lora_adapter", body={"lora_name": name, "lora_path": folder}, cast_to=str
+        )
+        try:
+            await sent
+        except openai.OpenAIError as error:
+            raise _endpoint_error(error, self._endpoint) from error
+
     async def models(self) -> tuple[str, ...]:
         """Return the names of the models that the endpoint serves, sorted.
 
@@ -100,7 +142,8 @@ class Client:
         except ValidationError as error:
             raise EndpointError(
                 f"{self._endpoint.base_url} answered, but not as a chat endpoint does "
-                f"({_one_line(first_fault(error))}); set OPENAI_BASE_URL to where the API begins"
+                f"({_one_line(first_fault(error))}); "
+                f"set {self._endpoint.set_by} to where the API begins"
             ) from error
 
     def _recorded(self, reply: "_Reply") -> Completion:
@@ -109,11 +152,8 @@ class Client:
         tokens = choice.token_ids or ()
         sampled = (choice.logprobs and choice.logprobs.content) or ()
         logprobs = tuple(each.logprob for each in sampled)
-        if self._endpoint.logprobs and not len(tokens) == len(logprobs) > 0:
-            raise EndpointError(
-                f"{self._endpoint.base_url} told {len(tokens)} token ids and {len(logprobs)} "
-                "logprobs of a completion; serve the model with vLLM, or turn logprobs off"
-            )
+        if self._endpoint.logprobs:
+            self._insist(tokens, logprobs)
         return Completion(
             text=choice.message.content or "",
             token_ids=tokens,
@@ -121,6 +161,27 @@ class Client:
             prompt_tokens=usage.prompt_tokens,
             completion_tokens=usage.completion_tokens,
         )
+
+    def _continued(self, reply: "_Continuation", prompt: int) -> Completion:
+        choice = reply.choices[0]
+        tokens = choice.token_ids or ()
+        logprobs = choice.logprobs.token_logprobs if choice.logprobs else ()
+        self._insist(tokens, logprobs)
+        return Completion(
+            text=choice.text,
+            token_ids=tokens,
+            logprobs=logprobs,
+            prompt_tokens=prompt,
+            completion_tokens=len(tokens),
+            version=reply.model,
+        )
+
+    def _insist(self, tokens: Sequence[int], logprobs: Sequence[float]) -> None:
+        if not len(tokens) == len(logprobs) > 0:
+            raise EndpointError(
+                f"{self._endpoint.base_url} told {len(tokens)} token ids and {len(logprobs)} "
+                "logprobs of a completion; serve the model with vLLM, or turn logprobs off"
+            )
 
 
 class _Answered(Protocol):
@@ -156,6 +217,23 @@ class _Reply(BaseModel):
 
     choices: tuple[_Choice, ...] = Field(min_length=1)
     usage: _Usage | None = None
+
+
+class _TokenLogprobs(BaseModel):
+    token_logprobs: tuple[float, ...]
+
+
+class _Continued(BaseModel):
+    text: str
+    token_ids: tuple[int, ...] | None = None
+    logprobs: _TokenLogprobs | None = None
+
+
+class _Continuation(BaseModel):
+    """The part of a text completion that we read."""
+
+    choices: tuple[_Continued, ...] = Field(min_length=1)
+    model: str
 
 
 class _Model(BaseModel):
@@ -210,13 +288,13 @@ def _diagnosis(error: openai.OpenAIError, endpoint: Endpoint) -> tuple[str, str]
                 "raise the timeout or lower the concurrency",
             )
         case openai.APIConnectionError():
-            return f"gave no whole answer {tries}", "start the server or set OPENAI_BASE_URL"
+            return f"gave no whole answer {tries}", f"start the server or set {endpoint.set_by}"
         case openai.AuthenticationError() | openai.PermissionDeniedError():
             return "refused the key", "check OPENAI_API_KEY"
         case openai.NotFoundError():
             return (
                 f"knows no model {endpoint.model!r}",
-                "check the model's name, and that OPENAI_BASE_URL ends where the API begins",
+                f"check the model's name, and that {endpoint.set_by} ends where the API begins",
             )
         case openai.RateLimitError():
             return f"had no room {tries}", "lower the concurrency, or wait and resume"

@@ -20,6 +20,7 @@ class Endpoint:
     timeout_s: float = 60.0  # without a byte from the server
     retries: int = 4  # 0.5, 1, 2, 4 s apart, or as the server asks for by Retry-After
     width: int = 8  # requests at once
+    set_by: str = "OPENAI_BASE_URL"  # the setting that names the address, for advice
     logprobs: bool = False  # record token ids and logprobs; the server must tell both, as vLLM does
 
     @property

@@ -1,4 +1,4 @@
-"""Which policy a setting names: `random`, `openai:MODEL`, or `local[:MODEL][@ADAPTER]`.
+"""Which policy a setting names: `random`, `openai:MODEL`, `local` or `vllm[:MODEL][@ADAPTER]`.
 
 An adapter is one of ours by name, a folder by path, or `base` for none. What is left out is the
 promoted adapter where it was made from this model; a run writes down which that was, so that it
@@ -24,6 +24,10 @@ BASE = "base"
 """Written for no adapter."""
 
 LOCAL = "local"
+VLLM = "vllm"
+
+LEARNERS = (LOCAL, VLLM)
+"""Kinds of policies whose weights are ours, with adapters."""
 
 
 class OtherBaseError(UserError, ValueError):
@@ -52,10 +56,11 @@ class Named:
         Named(kind='local', model='smollm2-135m', adapter='walker')
         """
         kind, _, rest = use.partition(":")
-        if kind.partition("@")[0] != LOCAL:
-            return cls(kind, rest)
-        model, _, adapter = use.removeprefix(LOCAL).removeprefix(":").partition("@")
-        return cls(LOCAL, model, adapter)
+        kind = kind.partition("@")[0]
+        if kind not in LEARNERS:
+            return cls(use.partition(":")[0], rest)
+        model, _, adapter = use.removeprefix(kind).removeprefix(":").partition("@")
+        return cls(kind, model, adapter)
 
     def __str__(self) -> str:
         adapter = f"@{self.adapter}" if self.adapter else ""
@@ -64,8 +69,9 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """A local policy, found."""
+    """A policy whose weights are ours, found."""
 
+    kind: str
     model: str
     adapter: str  # its name, its path, or `BASE`
     folder: Path | None  # of the adapter; None: the model as it is
@@ -73,11 +79,11 @@ class Acting:
     @property
     def use(self) -> str:
         """Return the setting that names exactly this, whatever is promoted later."""
-        return str(Named(LOCAL, self.model, self.adapter))
+        return str(Named(self.kind, self.model, self.adapter))
 
 
 def find_acting(config: Config, named: Named) -> Acting:
-    """Return the model and the adapter that a local policy acts with.
+    """Return the model and the adapter that a local policy, or one on vLLM, acts with.
 
     Raises:
         UnknownNameError: there is no such adapter.
@@ -89,7 +95,7 @@ def find_acting(config: Config, named: Named) -> Acting:
     kept = Adapters(config.home / ADAPTERS)
     wanted = named.adapter or _promoted(kept, named.model) or BASE
     if wanted == BASE:
-        return Acting(named.model or DEFAULT_MODEL, BASE, None)
+        return Acting(named.kind, named.model or DEFAULT_MODEL, BASE, None)
     here = Path(wanted).expanduser()
     if "/" in wanted:
         wanted, folder = str(here.absolute()), here.absolute()
@@ -98,13 +104,13 @@ def find_acting(config: Config, named: Named) -> Acting:
     lineage = read_lineage(folder)
     if named.model and named.model != lineage.base:
         raise OtherBaseError(wanted, lineage.base, named.model)
-    return Acting(lineage.base, wanted, folder)
+    return Acting(named.kind, lineage.base, wanted, folder)
 
 
 def settled(config: Config) -> Config:
     """Return the settings with the policy named exactly, as they are written down for a run."""
     named = Named.parse(config.policy.use)
-    if named.kind != LOCAL:
+    if named.kind not in LEARNERS:
         return config
     actor = config.policy.model_copy(update={"use": find_acting(config, named).use})
     return config.model_copy(update={"policy": actor})

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apprentice.acting import ADAPTERS, BASE, LOCAL, Named, find_acting
+from apprentice.acting import ADAPTERS, BASE, LOCAL, VLLM, Named, find_acting
 from apprentice.config import Config, one_of_several
 from apprentice.processor import multiplies_bfloat16
 from environments.environment import Environment
@@ -44,7 +44,10 @@ BYTES_PER_TOKEN = 3
 NO_KEY = "EMPTY"
 """Sent where no key is set: local servers take any, and OpenAI's client insists on one."""
 
-POLICIES = ("local[:MODEL][@ADAPTER]", "openai:MODEL", "graph:MODULE:VARIABLE", "random")
+POLICIES = (
+    "local[:MODEL][@ADAPTER]", "vllm[:MODEL][@ADAPTER]", "openai:MODEL", "graph:MODULE:VARIABLE",
+    "random",
+)  # fmt: skip
 
 
 class PlaceError(UserError, OSError):
@@ -156,6 +159,10 @@ def _policy(config: Config) -> "Policy":
         return load_guest(named.model, Path.cwd())
     if named.kind == LOCAL:
         return _local(config, named)
+    if named.kind == VLLM:
+        from apprentice.vllm.build import make_vllm
+
+        return make_vllm(config, make_home(config), find_acting(config, named))
     raise UnknownNameError("policy", config.policy.use, POLICIES)
 
 

@@ -38,7 +38,7 @@ DEFAULT_FILE = Path("apprentice.toml")
 
 NOT_ACTING = (
     "home", "cache", "store", "endpoint", "memory", "critic", "distill", "gate", "learn", "windows",
-    "tracing",
+    "tracing", "vllm",
 )  # fmt: skip
 """Sections that say nothing of how an attempt is acted; a new section does until it is named."""
 
@@ -78,7 +78,7 @@ class World(Section):
 class Actor(Section):
     """Who acts."""
 
-    use: str = "local:smollm2-135m"  # local[:MODEL][@ADAPTER] | openai:MODEL | random
+    use: str = "local:smollm2-135m"  # local or vllm[:MODEL][@ADAPTER] | openai:MODEL | random
     temperature: NonNegativeFloat = 0.0  # 0: the likeliest action
     width: PositiveInt = 16  # episodes at once
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # of the local model
@@ -96,6 +96,15 @@ class Endpoint(Section):
     timeout_s: PositiveFloat = 60.0
     retries: int = Field(default=5, ge=0)
     max_tokens: PositiveInt = 512
+
+
+class Vllm(Section):
+    """A server for vllm[:MODEL][@ADAPTER]; vLLM lives in an environment of its own."""
+
+    python: Path | None = None  # of that environment: a server of our own is started with it
+    url: str = ""  # of a server that runs already, where its API begins; it is used instead
+    options: tuple[str, ...] = ()  # more of vLLM's own flags, for a server of our own
+    patience_s: PositiveFloat = 600.0  # until it is ready: large models load for minutes
 
 
 class Budget(Section):
@@ -241,6 +250,7 @@ class Config(Section):
     environment: World = World()
     policy: Actor = Actor()
     endpoint: Endpoint = Field(default_factory=Endpoint)
+    vllm: Vllm = Vllm()
     limits: Budget = Budget()
     search: Search = Search()
     memory: Memory = Memory()
@@ -279,6 +289,11 @@ def load(flags: Mapping[str, Any], file: Path | None = None) -> Config:
         raise ConfigError(_sentence(error)) from None
 
 
+def variables() -> dict[str, str]:
+    """Return the variables of this process, for one that it starts."""
+    return dict(os.environ)
+
+
 def one_of_several() -> bool:
     """Return whether `accelerate launch` started this process beside others."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
@@ -286,7 +301,7 @@ def one_of_several() -> bool:
 
 def frozen_settings(config: Config) -> str:
     """Return the settings as JSON without secrets and places, to go on with a run later."""
-    places = {"home", "cache", "store", "windows", "tracing"}
+    places = {"home", "cache", "store", "windows", "tracing", "vllm"}
     return config.model_dump_json(exclude={"endpoint": {"api_key"}, **dict.fromkeys(places, True)})
 
 
@@ -311,7 +326,8 @@ def thaw(settings: str, config: Config) -> Config:
     kept = reread(Config, settings)
     endpoint = config.endpoint.model_copy(update={"max_tokens": kept.endpoint.max_tokens})
     places = {"home": config.home, "cache": config.cache, "windows": config.windows}
-    update = {**places, "tracing": config.tracing, "store": config.store, "endpoint": endpoint}
+    places |= {"tracing": config.tracing, "store": config.store, "vllm": config.vllm}
+    update = {**places, "endpoint": endpoint}
     return kept.model_copy(update=update)
 
 

@@ -45,6 +45,7 @@ class Completion:
     logprobs: tuple[float, ...] = ()  # nats, one per token, of the distribution sampled from
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    version: str = ""  # of the weights, as their server named them; empty: it did not
 
     def __post_init__(self) -> None:
         if self.logprobs and len(self.logprobs) != len(self.token_ids):

@@ -1,0 +1,182 @@
+"""A policy on a vLLM server, as exact as the local one: token by token, choice by choice.
+
+The prompt is sent as the tokens that training renders, and the actions as a grammar over tokens, so
+what is recorded is what is trained on. Where the server computes other numbers than the trainer,
+`distill.mismatch` says by how much.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Any
+
+from agent.client import Client
+from agent.endpoint import Endpoint, EndpointError
+from apprentice.vllm.grammar import token_grammar
+from apprentice.vllm.server import Place
+from apprentice.vllm.version import Version
+from distill.render import Renderer
+from distill.trie import Node, choices, forced, grow
+from environments.episode import Completion
+from environments.transcript import Turn
+
+PLAIN: dict[str, Any] = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
+"""Sampled from the whole distribution, whatever the server's own taste is: what is not, cannot be
+trained on."""
+
+ROUNDING = 1e-4  # nats that a certain token may be short of 0
+
+
+class VllmPolicy:
+    """Many coroutines may ask at once; the server batches them."""
+
+    def __init__(
+        self, version: Version, place: Place, endpoint: Endpoint, renderer: Renderer
+    ) -> None:
+        self.renderer = renderer
+        self._version = version
+        self._place = place
+        self._endpoint = endpoint
+        self._client: Client | None = None
+        self._opening = asyncio.Lock()
+
+    @property
+    def name(self) -> str:
+        return self._version.policy
+
+    @property
+    def temperature(self) -> float | None:
+        return self._endpoint.temperature
+
+    @property
+    def width(self) -> int:
+        return self._endpoint.width
+
+    async def complete(self, turn: Turn) -> Completion:
+        """Write the next message of the turn's transcript; the answer carries who wrote it.
+
+        Raises:
+            EndpointError: the server did not answer, after all retries.
+            ContextFullError: the transcript does not fit.
+        """
+        prompt = self.renderer.prompt(turn.messages)
+        root = grow(map(self.renderer.action, turn.admissible)) if turn.admissible else None
+        if root is not None:
+            tokens, node = forced(root)
+            if not node.after:
+                return self._only(tokens, prompt)
+        client = await self._opened()
+        version = self._version  # this turn ends with the weights that it began with
+        written = await self._written(client, version, prompt, turn.seed, root)
+        return replace(written, text=self.renderer.text(written.token_ids))
+
+    async def adopt(self, version: Version) -> None:
+        """Act with other weights from the next turn on; those under way keep theirs.
+
+        Args:
+            version: a LoRA beside the same beginning, or that beginning itself.
+
+        Raises:
+            EndpointError: the server does not take it.
+        """
+        if version.begins != self._version.begins:
+            raise EndpointError(
+                f"a server of {self._version.served!r} cannot act as {version.name!r}, "
+                "which is a model of its own; start another server for it"
+            )
+        await self._serve(await self._opened(), version)
+        self._version = version
+
+    async def close(self) -> None:
+        """Leave the server, or end it if it is ours."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+        await self._place.close()
+
+    async def _opened(self) -> Client:
+        async with self._opening:
+            if self._client is None:
+                address = await self._place.open()
+                client = Client(replace(self._endpoint, base_url=address))
+                try:
+                    await self._serve(client, self._version)
+                    await self._try_out(client)
+                except BaseException:
+                    await client.close()
+                    raise
+                self._client = client
+            return self._client
+
+    async def _serve(self, client: Client, version: Version) -> None:
+        """Have the version served, unless it is."""
+        served = await client.models()
+        if version.name in served:
+            return
+        if version.lora is None:
+            raise EndpointError(
+                f"{self._endpoint.set_by} serves {', '.join(served)}, not {version.name!r}; "
+                f"start it with --served-model-name {version.name}"
+            )
+        try:
+            await client.load(version.name, str(version.lora))
+        except EndpointError:
+            if version.name not in await client.models():  # another process was faster
+                raise
+
+    async def _try_out(self, client: Client) -> None:
+        """Check that logprobs are of what was sampled from: a token without rivals has 0."""
+        sure = self.renderer.action("look")
+        told = await self._asked(client, self._version, sure, 0, grow([sure]))
+        if max(map(abs, told.logprobs)) > ROUNDING:
+            raise EndpointError(
+                f"{self._endpoint.set_by} tells the model's logprobs, not those that it sampled "
+                "from; start the server with --logprobs-mode processed_logprobs"
+            )
+
+    async def _written(
+        self, client: Client, version: Version, prompt: Sequence[int], seed: int, root: Node | None
+    ) -> Completion:
+        try:
+            return await self._asked(client, version, prompt, seed, root)
+        except EndpointError as error:
+            if error.status != HTTPStatus.NOT_FOUND:
+                fate = await self._place.fate() if _lost(error) else ""
+                if fate:
+                    raise EndpointError(fate) from error
+                raise
+        await self._serve(client, version)  # the server was started again, and knows it no more
+        return await self._asked(client, version, prompt, seed, root)
+
+    async def _asked(
+        self, client: Client, version: Version, prompt: Sequence[int], seed: int, root: Node | None
+    ) -> Completion:
+        held: dict[str, Any] = {**PLAIN, "stop_token_ids": [self.renderer.end]}
+        if root is not None:
+            grammar = token_grammar(root, self.renderer.end)
+            held["structured_outputs"] = {"grammar": grammar}
+        written = await client.go_on(version.name, prompt, seed, held)
+        if root is not None and choices(root, written.token_ids) is None:
+            raise EndpointError(
+                f"{version.name!r} wrote {self.renderer.text(written.token_ids)!r}, which is none "
+                "of the actions it was held to; the server must be vLLM, 0.32 or later, and have "
+                "the model's own tokenizer"
+            )
+        return written
+
+    def _only(self, tokens: tuple[int, ...], prompt: Sequence[int]) -> Completion:
+        """Return the only thing that can be written, which takes no model."""
+        return Completion(
+            text=self.renderer.text(tokens),
+            token_ids=tokens,
+            logprobs=(0.0,) * len(tokens),
+            prompt_tokens=len(prompt),
+            completion_tokens=len(tokens),
+            version=self._version.name,
+        )
+
+
+def _lost(error: EndpointError) -> bool:
+    """Whether the server may be no more: it said nothing, or that it has failed."""
+    return error.status is None or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR

@@ -1,0 +1,179 @@
+"""A real HTTP server that speaks vLLM's protocol, and its faults, with weights that are even odds.
+
+Run as a program, it stands in for `vllm.entrypoints.openai.api_server`. It takes grammars at their
+word: what it writes is drawn from the token sequences that the grammar describes, and told with the
+logprob that it had.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import re
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+FREE = (7, 8, 9)
+"""What it writes where nothing holds it."""
+
+
+def language(grammar):
+    """Return all token sequences of a grammar of `token_grammar`, without the end token."""
+    words = re.findall(r'Token\((\d+)\)|(""|[|()])', grammar.removeprefix("root ::= "))
+    ways, rest = _ways([int(token) if token else mark for token, mark in words])
+    assert not rest, rest
+    return ways
+
+
+def _ways(words):
+    found, now = set(), {()}
+    while words and words[0] != ")":
+        word, *words = words
+        if word == "(":
+            inner, words = _ways(words)
+            now = {a + b for a in now for b in inner}
+            words = words[1:]
+        elif word == "|":
+            found, now = found | now, {()}
+        elif word != '""':
+            now = {(*each, word) for each in now}
+    return found | now, words
+
+
+class Vllm(ThreadingHTTPServer):
+    """One server; `loras` are the folders by name, `faults` come before any answer."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, *names, port=0, raw=False, tells=True, slow_s=0.0):
+        super().__init__(("127.0.0.1", port), Handler)
+        self.names, self.raw, self.tells, self.slow_s = list(names), raw, tells, slow_s
+        self.loras = {}
+        self.loads = []
+        self.faults = []
+        self.asked = []
+        self.dies_at = 0  # the number of the request at which it dies, as a process
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        served = [*self.server.names, *self.server.loras]
+        self.send(200, {"data": [{"id": name} for name in served]})
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self.path == "/v1/load_lora_adapter":
+            self.load(body)
+        else:
+            self.complete(body)
+
+    def load(self, body):
+        name = body["lora_name"]
+        self.server.loads.append(name)
+        if name in self.server.loras:
+            self.refuse(400, f"The lora adapter '{name}' has already been loaded.")
+        elif body["lora_path"].endswith("broken"):
+            self.refuse(404, f"Loading lora {name} failed: No adapter found")
+        else:
+            self.server.loras[name] = body["lora_path"]
+            self.reply(200, f"Success: LoRA adapter '{name}' added successfully.".encode())
+
+    def complete(self, body):
+        self.server.asked.append(body)
+        if len(self.server.asked) == self.server.dies_at:
+            os._exit(9)
+        if self.server.faults:
+            self.server.faults.pop(0)(self)
+            return
+        model = body["model"]
+        if model not in self.server.names and model not in self.server.loras:
+            self.refuse(404, f"The model `{model}` does not exist.")
+            return
+        time.sleep(self.server.slow_s)
+        self.send(200, self.written(body))
+
+    def written(self, body):
+        chance = random.Random(body["seed"])
+        (end,) = body["stop_token_ids"]
+        ids, logprobs = (*FREE, end), (-1.0,) * 4
+        if "structured_outputs" in body:
+            ways = [(*way, end) for way in language(body["structured_outputs"]["grammar"])]
+            ids, logprobs = drawn(sorted(ways), end, chance)
+        if self.server.raw:
+            logprobs = [each - 1.0 for each in logprobs]
+        choice = {"text": "", "token_ids": ids, "logprobs": {"token_logprobs": logprobs}}
+        if not self.server.tells:
+            choice = {"text": "go left", "logprobs": None}
+        return {"id": "cmpl-1", "model": body["model"], "choices": [choice]}
+
+    def refuse(self, status, message):
+        self.send(status, {"error": {"message": message, "type": "error", "code": status}})
+
+    def send(self, status, body):
+        self.reply(status, json.dumps(body).encode())
+
+    def reply(self, status, body, headers=None):
+        self.send_response(status)
+        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        """Keep the test's output quiet."""
+
+
+def drawn(ways, end, chance):
+    """Draw a way, every token with even odds among those that may come next."""
+    taken, logprobs = [], []
+    while not taken or taken[-1] != end:
+        at = len(taken)
+        options = sorted({way[at] for way in ways if list(way[:at]) == taken})
+        taken.append(chance.choice(options))
+        logprobs.append(-math.log(len(options)))
+    return taken, logprobs
+
+
+@contextmanager
+def serving(*names, **how):
+    with Vllm(*names, **how) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def main():
+    flags = argparse.ArgumentParser()
+    for name in ("--model", "--served-model-name", "--host"):
+        flags.add_argument(name)
+    flags.add_argument("--port", type=int)
+    flags.add_argument("--fail", action="store_true")
+    flags.add_argument("--dies-at", type=int, default=0)
+    told, _ = flags.parse_known_args()
+    sys.stdout.write(f"serving {told.model}\n")
+    sys.stdout.flush()
+    if told.fail:
+        raise SystemExit("RuntimeError: no room for the weights")
+    server = Vllm(told.served_model_name, port=told.port)
+    server.dies_at = told.dies_at
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
