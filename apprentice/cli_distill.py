@@ -1,11 +1,14 @@
 """`apprentice distill`: the flags."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from apprentice.flags import File, Home, Json, settings
+
+if TYPE_CHECKING:
+    from apprentice.config import Config
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -52,12 +55,6 @@ def distill(
     json: Json = False,
 ) -> None:
     """Train the local model on what was kept, as a candidate adapter."""
-    from apprentice.commands.distill import Schedule, scheduled
-    from apprentice.commands.distill import distill as learn
-    from apprentice.commands.distill import dry_run as foretell
-    from apprentice.jobs import cron as at_times
-    from apprentice.jobs import every as at_intervals
-
     if sum((once, every is not None, cron is not None, dry_run)) > 1:
         raise typer.BadParameter("choose one of --once, --every, --cron and --dry-run")
     limits = {"episodes": episodes, "tokens": tokens, "minutes": minutes, "money": money}
@@ -69,10 +66,22 @@ def distill(
     }
     chosen = settings(home, config, rest)
     if dry_run:
+        from apprentice.commands.distill import dry_run as foretell
+
         foretell(chosen, as_json=json)
-    elif every is not None:
-        scheduled(chosen, Schedule(at_intervals(every), at_once=True), as_json=json)
-    elif cron is not None:
-        scheduled(chosen, Schedule(at_times(cron), at_once=False), as_json=json)
     else:
-        learn(chosen, as_json=json)
+        _learn(chosen, every, cron, as_json=json)
+
+
+def _learn(chosen: "Config", every: str | None, cron: str | None, *, as_json: bool) -> None:
+    """Learn once, or at the times that were given."""
+    from apprentice.commands.distill import Schedule, distill, scheduled
+    from apprentice.jobs import cron as at_times
+    from apprentice.jobs import every as at_intervals
+
+    if every is not None:
+        scheduled(chosen, Schedule(at_intervals(every), at_once=True), as_json=as_json)
+    elif cron is not None:
+        scheduled(chosen, Schedule(at_times(cron), at_once=False), as_json=as_json)
+    else:
+        distill(chosen, as_json=as_json)

@@ -1,11 +1,14 @@
 """`apprentice exam` and `apprentice learn`: the flags."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from apprentice.flags import Env, File, Games, Home, Json, Seed, Steps, Width, settings
 from environments.episode import Split
+
+if TYPE_CHECKING:
+    from apprentice.config import Config
 
 EXIT_DIFFERS = 1
 
@@ -80,8 +83,6 @@ def learn(
     json: Json = False,
 ) -> None:
     """Practise, absorb, distil, examine, promote. A round that was killed goes on first."""
-    from apprentice.commands import learn as command
-
     rest = {
         "seed": seed,
         "policy": {"use": policy, "width": width},
@@ -93,10 +94,17 @@ def learn(
     }
     chosen = settings(home, config, rest)
     if check or replay:
-        agrees = (
-            command.check(chosen, as_json=json)
-            if check
-            else command.replay(chosen, replay or "", as_json=json)
-        )
+        agrees = _agrees(chosen, None if check else replay, as_json=json)
         raise typer.Exit(0 if agrees else EXIT_DIFFERS)
+    from apprentice.commands import learn as command
+
     command.learn(chosen, rounds, as_json=json)
+
+
+def _agrees(chosen: "Config", replay: str | None, *, as_json: bool) -> bool:
+    """Return whether a round is judged as it was; without one, whether no exam was learned from."""
+    from apprentice.commands import learn as command
+
+    if replay is None:
+        return command.check(chosen, as_json=as_json)
+    return command.replay(chosen, replay, as_json=as_json)

@@ -5,7 +5,7 @@ who would be promoted is held to the audits, which cost more and can only object
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isnan
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -87,10 +87,8 @@ async def gate(  # noqa: PLR0913 - all that a gate needs, each by its name
     if begun is None:
         anchored = tasks[: min(bar.anchors, len(tasks) // 2)]
         anchors = await compare(incumbent, candidate, anchored, watcher)
-        compared = await compare(incumbent, candidate, (), watcher)
-        plan = plan_of(bar, level, len(tasks) - len(anchored))
-    else:
-        anchors, compared, plan = begun.anchors, begun.compared, begun.verdict.plan
+        begun = _opened(anchors, bar, plan_of(bar, level, len(tasks) - len(anchored)))
+    anchors, compared, plan = begun.anchors, begun.compared, begun.verdict.plan
     first, played = len(anchors.pairs), len(compared.pairs)
     verdict = verdict_of(compared, anchors, plan, bar)
     stop = first + min(plan.pairs, played + (bar.budget or plan.pairs))
@@ -104,6 +102,13 @@ async def gate(  # noqa: PLR0913 - all that a gate needs, each by its name
         vetoes = (*calibration_veto(compared), *await audit(compared))
         verdict = verdict_of(compared, anchors, plan, bar, vetoes)
     return Gated(compared=compared, anchors=anchors, tolerated=bar.tolerated, verdict=verdict)
+
+
+def _opened(anchors: Comparison, bar: Bar, plan: Plan) -> Gated:
+    """Return what is known before the first pair."""
+    none = Comparison(a=replace(anchors.a, answers=()), b=replace(anchors.b, answers=()))
+    verdict = verdict_of(none, anchors, plan, bar)
+    return Gated(compared=none, anchors=anchors, tolerated=bar.tolerated, verdict=verdict)
 
 
 def plan_of(bar: Bar, level: float, tasks: int) -> Plan:

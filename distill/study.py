@@ -116,29 +116,21 @@ def study(  # noqa: PLR0913 - as `train`, each by its name
         UnlikeError: the folder holds the checkpoints of another study.
         HeldOutError: something that may only be examined was chosen.
     """
-    teacher = training.student.copy() if preset.teaches else None
+    teacher = training.student.copy() if preset.teaches else None  # before it goes on
     digest = _digest(steps)
     count, past = _found(training, checkpoints, digest)
-    first, before, began = len(past.history), count.seconds, clock()
-
-    def works() -> Iterator[Work]:
-        for step in steps[count.at :]:
-            count.seconds = before + clock() - began
-            count.spent = training.team.told(bounds.spent(count.seconds, count.tokens))
-            if count.spent is not None:
-                return
-            work = _work(training, encoder, step, teacher, count)
-            if work is not None:
-                yield work
+    origin = clock() - count.seconds
+    sitting = _Sitting(
+        training=training, encoder=encoder, teacher=teacher, clock=clock, count=count, origin=origin
+    )
 
     def keep(past: Past) -> None:
         if checkpoints is not None and training.team.rank == 0:
-            count.seconds = before + clock() - began
-            save(checkpoints, training, {"steps": digest, **_noted(count, past)})
+            save(checkpoints, training, {"steps": digest, **_noted(sitting.counted(), past)})
 
     outcome = train(
         training,
-        works(),
+        sitting.works(steps, bounds),
         preset.objective,
         clock=clock,
         of=len(steps),
@@ -148,39 +140,65 @@ def study(  # noqa: PLR0913 - as `train`, each by its name
         past=past,
         keep=keep,
     )
+    return _studied(sitting.counted(), outcome, resumed_at=len(past.history))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sitting:
+    """What one sitting of a study works with."""
+
+    training: Training
+    encoder: Encoder
+    teacher: Mapping[str, Tensor] | None  # None: none is asked
+    clock: Callable[[], float]
+    count: _Count  # sittings before a kill included
+    origin: float  # what the clock would have shown had all sittings been one
+
+    def counted(self) -> _Count:
+        """Return how far it has come, by the time of now."""
+        self.count.seconds = self.clock() - self.origin
+        return self.count
+
+    def works(self, steps: Sequence[Sequence[Chosen]], bounds: Bounds) -> Iterator[Work]:
+        """Yield the work of each step that is left, until a bound is reached."""
+        for step in steps[self.count.at :]:
+            count = self.counted()
+            count.spent = self.training.team.told(bounds.spent(count.seconds, count.tokens))
+            if count.spent is not None:
+                return
+            work = self._work(step)
+            if work is not None:
+                yield work
+
+    def _work(self, step: Sequence[Chosen]) -> Work | None:
+        """Return the work of one step, counted; None: nothing of it can be learned from."""
+        training, count = self.training, self.count
+        rows, dropped = rows_of(self.encoder, step)
+        count.at += 1
+        count.dropped.update(dropped)
+        if not rows:
+            return None
+        work = collate(rows, device=training.student.device)
+        count.samples += len(rows)
+        count.tokens += work.tokens
+        count.episodes.update(dict.fromkeys(row.encoded.episode for row in rows))
+        if self.teacher is None:
+            return work
+        part_tokens = training.pace.part_tokens
+        return taught(training.student, work, part_tokens=part_tokens, weights=self.teacher)
+
+
+def _studied(count: _Count, outcome: Outcome, *, resumed_at: int) -> Studied:
     return Studied(
         outcome=outcome,
         dropped=count.dropped,
         samples=count.samples,
         tokens=count.tokens,
-        seconds=before + clock() - began,
+        seconds=count.seconds,
         episodes=tuple(count.episodes),
-        resumed_at=first,
+        resumed_at=resumed_at,
         spent=count.spent,
     )
-
-
-def _work(
-    training: Training,
-    encoder: Encoder,
-    step: Sequence[Chosen],
-    teacher: Mapping[str, Tensor] | None,
-    count: _Count,
-) -> Work | None:
-    """Return the work of one step, counted; None: nothing of it can be learned from."""
-    rows, dropped = rows_of(encoder, step)
-    count.at += 1
-    count.dropped.update(dropped)
-    if not rows:
-        return None
-    work = collate(rows, device=training.student.device)
-    count.samples += len(rows)
-    count.tokens += work.tokens
-    count.episodes.update(dict.fromkeys(row.encoded.episode for row in rows))
-    if teacher is None:
-        return work
-    part_tokens = training.pace.part_tokens
-    return taught(training.student, work, part_tokens=part_tokens, weights=teacher)
 
 
 def _found(training: Training, checkpoints: Path | None, digest: str) -> tuple[_Count, Past]:
