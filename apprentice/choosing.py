@@ -45,6 +45,17 @@ class Offer:
     tokens: int = 0  # of the attempts
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What somebody was shown before."""
+
+    episodes: frozenset[str] = frozenset()  # ids
+    walkthroughs: frozenset[str] = frozenset()  # tasks
+
+
+NOTHING = Known()
+
+
 def place_order(
     config: Config,
     library: Library,
@@ -73,9 +84,9 @@ def place_order(
     critiques = _critiques(library.bank, chain(*groups)) if preset.teaches else {}
     chosen, even = _comparable(groups, critiques)
     dropped.update(even)
-    shown, said = shown_tasks(library, limits.demonstrations), corrected_steps(library)
-    taught = {each.episode for each in said}
-    if not chosen and (preset.practises or not _new(library, acting, shown, taught)):
+    known = _known(library, acting)
+    shown, said = shown_tasks(library, limits.demonstrations, known), corrected_steps(library)
+    if not chosen and not _new(library, known, shown, said, walkthroughs=not preset.practises):
         return Offer(None, dropped)
     order = Order(
         name=_free_name(library),
@@ -92,28 +103,28 @@ def place_order(
         walkthroughs=shown[1],
         canaries=mastered(library, acting, limits.canaries) if preset.practises else (),
         corrections=tuple(each.id for each in said),
-        gaps={
-            kind: (gap.low, gap.high)
-            for kind, gap in measured_gaps(config.home, name_of(acting.use)).items()
-        },
+        gaps=_gaps(config, acting),
     )
     return Offer(order, dropped, _tokens(encoder, chosen))
 
 
-def shown_tasks(library: Library, most: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def shown_tasks(
+    library: Library, most: int, known: Known = NOTHING
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the demonstrations to show, and the tasks whose walkthrough fills what is left.
 
-    Task types take turns; of each the oldest first, so that what is replayed stays the same.
+    First those that who learns was never shown; task types take turns; of each the oldest first.
     """
     world = library.environment
     kinds: dict[str, list[Demonstration]] = defaultdict(list)
     for item in library.bank.items(environment=world.name, type=Demonstration):
         if isinstance(item, Demonstration) and _usable(item):
             kinds[item.kind].append(item)
-    turns = (item for turn in zip_longest(*kinds.values()) for item in turn if item is not None)
-    chosen = tuple(islice(turns, most))
-    known = {item.task for item in chosen}
-    left = (t.id for t in world.tasks(Split.TRAIN) if t.id not in known and world.gold(t))
+    turns = [item for turn in zip_longest(*kinds.values()) for item in turn if item is not None]
+    new_first = sorted(turns, key=lambda item: known.episodes.issuperset(item.source.episodes))
+    chosen = tuple(islice(new_first, most))
+    tasks = {item.task for item in chosen}
+    left = (t.id for t in world.tasks(Split.TRAIN) if t.id not in tasks and world.gold(t))
     return tuple(item.id for item in chosen), tuple(islice(left, most - len(chosen)))
 
 
@@ -217,25 +228,47 @@ def _comparable(
     return chosen, dropped
 
 
-def _new(
-    library: Library,
-    acting: Acting,
-    shown: tuple[tuple[str, ...], tuple[str, ...]],
-    corrected: Collection[str],
-) -> bool:
-    """Whether something is shown or corrected that the one who learns has not been shown."""
-    if acting.adapter == BASE:
-        return any(shown) or bool(corrected)
-    seen_episodes, seen_tasks = set[str](), set[str]()
-    name: str | None = acting.adapter
+def _known(library: Library, acting: Acting) -> Known:
+    """Return what who acts now learned from, and all before him."""
+    episodes, walkthroughs = set[str](), set[str]()
+    name: str | None = None if acting.adapter == BASE else acting.adapter
     while name is not None:
         lineage = library.adapters.lineage(name)
-        seen_episodes.update(lineage.episodes)
-        seen_tasks.update(lineage.walkthroughs)
+        episodes.update(lineage.episodes)
+        walkthroughs.update(lineage.walkthroughs)
         name = lineage.parent
+    return Known(frozenset(episodes), frozenset(walkthroughs))
+
+
+def _new(
+    library: Library,
+    known: Known,
+    shown: tuple[tuple[str, ...], tuple[str, ...]],
+    corrected: Sequence[Annotation],
+    *,
+    walkthroughs: bool,
+) -> bool:
+    """Whether something is shown or corrected that the one who learns has not been shown.
+
+    Args:
+        library: where it is.
+        known: what he has been shown.
+        shown: the demonstrations and the walkthroughs.
+        corrected: what people said.
+        walkthroughs: whether these count: not for who practises, they are there to be replayed.
+    """
     items = library.bank.some(shown[0])
-    new = bool(set(shown[1]) - seen_tasks) or bool(set(corrected) - seen_episodes)
-    return new or any(set(item.source.episodes) - seen_episodes for item in items)
+    done = {*chain.from_iterable(item.source.episodes for item in items)}
+    said = {each.episode for each in corrected}
+    return not known.episodes.issuperset(done | said) or (
+        walkthroughs and not known.walkthroughs.issuperset(shown[1])
+    )
+
+
+def _gaps(config: Config, acting: Acting) -> dict[str, tuple[float, float]]:
+    """Return the measured gaps of who goes on learning, by kind of task."""
+    gaps = measured_gaps(config.home, name_of(acting.use))
+    return {kind: (gap.low, gap.high) for kind, gap in gaps.items()}
 
 
 def _free_name(library: Library) -> str:

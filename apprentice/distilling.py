@@ -51,7 +51,7 @@ if TYPE_CHECKING:
 CHECKPOINTS = "checkpoints"
 HOUR_S = 3600.0
 
-COLD_RATES = {Trained.FULL: 1e-4, Trained.LORA: 1e-3}
+COLD_RATES = {Trained.FULL: 2e-4, Trained.LORA: 1e-3}
 """Learning rates of a cold start, which falls to nothing: a high one forgets what it need not keep
 yet (python -m bench.learning)."""
 

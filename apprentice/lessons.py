@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from apprentice.audits.trust import corrections, trusted
 from distill.collate import Chosen
-from distill.curriculum import compared, dealt, demonstrated, grouped, internalised, mixed
+from distill.curriculum import compared, dealt, demonstrated, grouped, internalised, joined
 from distill.encode import Reading
 from distill.excursions import Detours, Guide, excursion
 from distill.presets import PRESETS
@@ -70,13 +70,15 @@ def lessons(limits: Distill, order: Order, library: Library) -> Lessons:
         shown.update((reading.episode.id, plan) for plan, reading in done)
         return (*demonstrated(reading for _, reading in done), *corrected)
 
-    if not PRESETS[order.preset].practises:
-        passes = (dealt(carried_out(), limits.per_step, rng) for _ in range(limits.passes))
-        return Lessons(steps=tuple(chain.from_iterable(passes)), shown=shown, remarks=())
-    fresh, remarks = _fresh(limits, order, library, gaps)
-    replayed = carried_out()
-    steps = mixed(dealt(fresh, limits.per_step, rng), replayed, limits.replay, rng)
-    return Lessons(steps=tuple(steps), shown=shown, remarks=remarks)
+    fresh, remarks, passes = (), (), limits.passes
+    if PRESETS[order.preset].practises:
+        fresh, remarks = _fresh(limits, order, library, gaps)
+    steps = tuple(dealt(fresh, limits.per_step, rng))
+    if steps:
+        passes = max(1, round(limits.replay * len(steps) / max(1, len(plans))))
+    replayed = (dealt(carried_out(), limits.per_step, rng) for _ in range(passes))
+    steps = tuple(joined(steps, chain.from_iterable(replayed)))
+    return Lessons(steps=steps, shown=shown, remarks=remarks)
 
 
 def _corrected(

@@ -57,12 +57,16 @@ ALFWORLD = Course(
 )
 SMALL = Course(
     demonstrations=16,
-    passes=12,
+    passes=7,
+    rate=2e-4,
     per_step=2,
     rounds=1,
-    attempts=6,
-    practice_rate=2e-5,
+    tasks=28,
+    attempts=2,
+    practice_rate=1e-4,
+    replay=2,
     detours=Detours(chance=0.6, blunder=0.0),
+    length=1024,
 )
 QUICK = replace(SMALL, demonstrations=4, passes=1, rounds=1, tasks=2, attempts=2)
 

@@ -5,9 +5,10 @@ also runs where there is nothing but torch. `seconds` is what learning takes, ex
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from random import Random
 from time import perf_counter
@@ -18,8 +19,8 @@ from agent.policy import Policy
 from agent.scripted import RandomPolicy
 from distill.adapters import Adapters, Lineage
 from distill.collate import Chosen, fed, rows_of
-from distill.curriculum import compared, dealt, demonstrated, grouped, mixed
-from distill.encode import Encoder, Reading
+from distill.curriculum import compared, dealt, demonstrated, grouped, joined, successes
+from distill.encode import Encoder
 from distill.engine import LocalPolicy, LocalSettings
 from distill.excursions import Detours, Guide, excursion
 from distill.models import (
@@ -42,6 +43,7 @@ from environments.errors import ContextFullError
 from environments.seed import derive
 from environments.transcript import Turn, transcript
 from environments.untried import untried
+from memory.prune import prune
 
 LANES = 16
 STEPS = 30  # of an exam
@@ -72,7 +74,7 @@ class Course:
     practice_rate: float = 3e-5
     practice_steps: int = 20  # of an attempt
     temperature: float = 1.0
-    replay: int = 4  # demonstrations mixed into a step of practice
+    replay: int = 4  # old demonstrations for each step that compares attempts
     preset: str = "reward+critique"
     trained: Trained = Trained.FULL
     length: int = 2048  # tokens of a transcript
@@ -92,7 +94,8 @@ class Pupil:
     seconds: float = 0.0
     round_seconds: float = 0.0  # the last round took
     episodes: int = 0  # of his own
-    shown: tuple[Chosen, ...] = ()  # the last demonstrations, to replay from
+    plans: dict[Task, tuple[str, ...]] = field(default_factory=dict[Task, tuple[str, ...]])
+    """How tasks are solved: as he was shown at first, later as he found out himself."""
     learned_from: list[str] = field(default_factory=list[str])  # ids of his own episodes
 
     @property
@@ -121,12 +124,13 @@ def cold_start(pupil: Pupil, deadline: float | None = None) -> None:
     """
     course, rng, began = pupil.course, Random(derive(pupil.seed, "cold start")), pupil.until
     tasks = rng.sample(pupil.world.tasks(Split.TRAIN), course.demonstrations)
-    guide = Guide(
-        environment=pupil.world,
-        whereabouts=surveyed(pupil.world, tasks),
-        detours=course.detours,
-    )
-    passes = [list(_lesson(pupil, guide, tasks, rng)) for _ in range(course.passes)]
+    pupil.plans = {task: pupil.world.gold(task) or () for task in tasks}
+    every = [task for task in tasks for _ in range(course.variants)]
+    guide = _guide(pupil)
+    passes = [
+        list(dealt(_carried_out(pupil, guide, every, rng), course.per_step, rng))
+        for _ in range(course.passes)
+    ]
     steps = [step for each in passes for step in each]
     if deadline is not None:
         pace = Pace(rate=course.rate, warmup=len(steps))
@@ -153,17 +157,38 @@ def practise(pupil: Pupil, number: int, deadline: float | None = None) -> bool:
     episodes = played(pupil, tasks, attempts=course.attempts, name=f"round {number}")
     pupil.episodes += len(episodes)
     pupil.learned_from += [each.id for each in episodes]
-    preset = PRESETS[course.preset]
-    chosen, dropped = compared(grouped(episodes), hints=preset.teaches)
-    fresh = dealt(chosen, course.per_step, rng)
-    steps = list(mixed(fresh, pupil.shown, course.replay, rng))
+    groups, preset = grouped(episodes), PRESETS[course.preset]
+    chosen, dropped = compared(groups, hints=preset.teaches)
+    fresh = list(dealt(chosen, course.per_step, rng))
+    old, new = list(pupil.plans), found_out(pupil.world, groups, pupil.plans)
+    pupil.plans |= new
+    again = rng.sample(old, min(len(old), max(len(new), course.replay * len(fresh))))
+    shown = dealt(_carried_out(pupil, _guide(pupil), [*new, *again], rng), course.per_step, rng)
     won = sum(each.solved for each in episodes) / len(episodes)
-    print(f"round {number}: {won:.0%} of {len(episodes)} solved, {dict(dropped)}", flush=True)
+    print(
+        f"round {number}: {won:.0%} of {len(episodes)} solved, {len(new)} tasks for the first"
+        f" time, {len(chosen)} compared, {dict(dropped)}",
+        flush=True,
+    )
+    steps = list(joined(fresh, shown))
     pace = Pace(rate=course.practice_rate, until=len(steps) + 1)
     _study(pupil, Training(pupil.student, pace), steps, course.preset)
     pupil.round_seconds = perf_counter() - began - pupil.seconds
     pupil.seconds = perf_counter() - began
     return True
+
+
+def found_out(
+    world: Environment, groups: Iterable[Sequence[Episode]], known: Collection[Task]
+) -> dict[Task, tuple[str, ...]]:
+    """Return how tasks can be solved that nobody knew of: as the best attempt did, to the point."""
+    best = (chosen.reading.episode for chosen in successes(groups))
+    proven = ((each.task, prune(each, world)) for each in best if each.task not in known)
+    return {
+        task: tuple(move.action for move in pruned.moves)
+        for task, pruned in proven
+        if pruned.replayed
+    }
 
 
 def played(
@@ -195,7 +220,7 @@ def keep(pupil: Pupil, home: Path, name: str, objective: str) -> None:
         trained=pupil.course.trained,
         objective=objective,
         episodes=tuple(pupil.learned_from),
-        walkthroughs=tuple(dict.fromkeys(each.group for each in pupil.shown)),
+        walkthroughs=tuple(task.id for task in islice(pupil.plans, pupil.course.demonstrations)),
         seed=pupil.seed,
         made=datetime.now(UTC),
     )
@@ -216,21 +241,19 @@ async def _all(
     return episodes
 
 
-def _lesson(
-    pupil: Pupil, guide: Guide, tasks: Sequence[Task], rng: Random
-) -> Iterator[tuple[Chosen, ...]]:
-    """Yield the steps of one pass."""
-    readings = [
-        _demonstration(guide, task, rng) for task in tasks for _ in range(pupil.course.variants)
-    ]
-    pupil.shown = demonstrated(readings)
-    yield from dealt(pupil.shown, pupil.course.per_step, rng)
+def _guide(pupil: Pupil) -> Guide:
+    """Return who shows what the pupil knows plans of."""
+    known = surveyed(pupil.world, pupil.plans)
+    return Guide(environment=pupil.world, whereabouts=known, detours=pupil.course.detours)
 
 
-def _demonstration(guide: Guide, task: Task, rng: Random) -> Reading:
-    plan = guide.environment.gold(task)
-    assert plan is not None
-    return excursion(guide, task, plan, rng=rng, now=datetime.now(UTC))
+def _carried_out(
+    pupil: Pupil, guide: Guide, tasks: Iterable[Task], rng: Random
+) -> tuple[Chosen, ...]:
+    """Return demonstrations of tasks that he knows a plan of, with detours of their own."""
+    now = datetime.now(UTC)
+    readings = (excursion(guide, task, pupil.plans[task], rng=rng, now=now) for task in tasks)
+    return demonstrated(readings)
 
 
 def _tokens(pupil: Pupil, steps: Iterable[Sequence[Chosen]]) -> int:

@@ -7,7 +7,7 @@ failures shown how a sibling did it.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import cycle, islice
+from itertools import chain, zip_longest
 from random import Random
 
 import torch
@@ -115,13 +115,16 @@ def dealt(chosen: Sequence[Chosen], per_step: int, rng: Random) -> Iterator[tupl
         yield tuple(step)
 
 
-def mixed(
-    steps: Iterable[Sequence[Chosen]], replayed: Sequence[Chosen], each: int, rng: Random
+def joined(
+    fresh: Iterable[Sequence[Chosen]], shown: Iterable[Sequence[Chosen]]
 ) -> Iterator[tuple[Chosen, ...]]:
-    """Yield the steps with some demonstrations added to each, so that none is forgotten."""
-    supply = cycle(rng.sample(replayed, len(replayed))) if replayed else iter(())
-    for step in steps:
-        yield (*step, *islice(supply, each))
+    """Yield steps that hold all of both: what is fresh first, while it is still the policy's own.
+
+    >>> list(joined([("a", "b")], [("c",), ("d",)]))
+    [('a', 'b', 'c'), ('d',)]
+    """
+    for parts in zip_longest(fresh, shown, fillvalue=()):
+        yield tuple(chain.from_iterable(parts))
 
 
 def _unbriefed(chosen: Chosen) -> Chosen:

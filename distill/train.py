@@ -25,8 +25,9 @@ from distill.team import ALONE, Team
 if TYPE_CHECKING:
     from torch import Tensor
 
-RATES = {Trained.FULL: 3e-5, Trained.LORA: 3e-4}
-"""Learning rates to begin with; ten times as much breaks either, a tenth learns too slowly."""
+RATES = {Trained.FULL: 1e-4, Trained.LORA: 3e-4}
+"""Learning rates of practice; of all weights, half as much again is stopped by the rails
+(python -m bench.learn_small)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

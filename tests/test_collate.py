@@ -14,7 +14,7 @@ from distill.curriculum import (
     demonstrated,
     grouped,
     internalised,
-    mixed,
+    joined,
     success_shown,
     successes,
 )
@@ -176,13 +176,11 @@ def test_steps_keep_groups_together_and_forget_no_attempt():
     assert all(sum(each.group == step[0].group for each in step) == 3 for step in steps)
 
 
-def test_demonstrations_are_mixed_into_every_step():
-    fresh = [demonstrated([Reading(episode=LOST)])] * 3
-    replayed = demonstrated([Reading(episode=WON), Reading(episode=LONG_WIN)])
-    steps = list(mixed(fresh, replayed, 1, Random(0)))
-    assert [len(step) for step in steps] == [2, 2, 2]
-    assert {step[1].reading.episode.id for step in steps} == {WON.id, LONG_WIN.id}
-    assert list(mixed(fresh, (), 1, Random(0))) == [tuple(step) for step in fresh]
+def test_what_is_fresh_is_learned_first_and_all_of_both_is_learned():
+    fresh = [demonstrated([Reading(episode=LOST)])]
+    replayed = [demonstrated([Reading(episode=each)]) for each in (WON, LONG_WIN)]
+    assert list(joined(fresh, replayed)) == [(*fresh[0], *replayed[0]), replayed[1]]
+    assert list(joined(fresh, ())) == fresh
 
 
 def test_grouping_keeps_the_order_of_first_appearance():

@@ -39,7 +39,7 @@ max_receptacles = 6
 
 [distill]
 demonstrations = 16
-passes = 10                         # over them, each time with other detours
+passes = 7                          # over them, each time with other detours
 detour_chance = 0.6                 # often: from so few rooms one has to see much
 length = 1024
 
