@@ -18,6 +18,7 @@ from apprentice.cli_learn import app as learn_app
 from apprentice.cli_memory import app as memory_app
 from apprentice.cli_skills import app as skills_app
 from apprentice.cli_store import app as store_app
+from apprentice.cli_vllm import app as vllm_app
 from apprentice.cli_windows import app as windows_app
 from apprentice.flags import (
     Env,
@@ -48,13 +49,14 @@ app.add_typer(episodes_app, name="episodes")
 app.add_typer(skills_app, name="skills")
 app.add_typer(memory_app, name="memory")
 app.add_typer(store_app, name="store")
+app.add_typer(vllm_app, name="vllm")
 app.add_typer(audit_app, name="audit")
 app.add_typer(adapters_app, name="adapters")
 app.add_typer(distill_app)
 app.add_typer(learn_app)  # its commands stand beside the others
 app.add_typer(windows_app)
 
-POLICIES = "local\\[:MODEL]\\[@ADAPTER], openai:MODEL or random"
+POLICIES = "local or vllm\\[:MODEL]\\[@ADAPTER], openai:MODEL or random"
 
 Policy = Annotated[
     str | None,

@@ -19,7 +19,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
-from apprentice.acting import LOCAL, Named, find_acting
+from apprentice.acting import LEARNERS, LOCAL, Named, find_acting
 from apprentice.orders import (
     STEM,
     Library,
@@ -232,7 +232,7 @@ def discard(library: Library, order: Order) -> None:
 def learner(config: Config) -> Named:
     """Return whose weights learn: those of the policy, unless it acts by other means."""
     named = Named.parse(config.policy.use)
-    return named if named.kind == LOCAL else Named(LOCAL)
+    return replace(named, kind=LOCAL) if named.kind in LEARNERS else Named(LOCAL)
 
 
 def every(interval: str) -> Callable[[datetime], datetime]:

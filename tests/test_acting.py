@@ -45,13 +45,31 @@ def exactly(config, use):
 
 @pytest.mark.parametrize(
     "use",
-    ["random", "openai:gpt@x", "local", "local:m", "local@a", "local:m@base", "local:o/m@/p/a"],
+    [
+        "random",
+        "openai:gpt@x",
+        "local",
+        "local:m",
+        "local@a",
+        "local:m@base",
+        "local:o/m@/p/a",
+        "vllm",
+        "vllm:m",
+        "vllm@a",
+        "vllm:o/m@/p/a",
+    ],
 )
 def test_a_setting_reads_back_as_it_was_written(use):
     assert str(Named.parse(use)) == use
 
 
-def test_only_a_local_policy_has_adapters():
+def test_a_policy_on_vllm_acts_with_the_weights_that_the_local_one_would(home):
+    Adapters(home.home / ADAPTERS).promote("first")
+    assert exactly(home, "vllm") == "vllm:smollm2-135m@first"
+    assert exactly(home, "vllm@base") == "vllm:smollm2-135m@base"
+
+
+def test_only_policies_with_weights_of_ours_have_adapters():
     assert Named.parse("openai:gpt@x") == Named("openai", "gpt@x", "")
     assert Named.parse("local@a") == Named("local", "", "a")
 

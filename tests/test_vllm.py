@@ -17,9 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.endpoint import Endpoint, EndpointError
-from apprentice.acting import Acting
+from apprentice.acting import Acting, Named
 from apprentice.build import make_policy
-from apprentice.config import Actor, Config
+from apprentice.config import Actor, Config, Vllm
+from apprentice.jobs import learner
+from apprentice.vllm.build import start_of
 from apprentice.vllm.grammar import token_grammar
 from apprentice.vllm.policy import VllmPolicy
 from apprentice.vllm.server import VARIABLES, Elsewhere, NoVllmError, Server, Start
@@ -450,6 +452,22 @@ def test_a_recorded_logprob_is_compared_with_the_trainers_own():
     assert before.decisions == after.decisions > 1
     assert after.mean != before.mean
     assert abs(after.most - before.most) <= 1.0 + 1e-6
+
+
+def test_the_command_for_a_server_elsewhere_serves_what_the_policy_asks_for(tmp_path):
+    a_model().save_pretrained(tmp_path / "tiny")
+    acting = Acting("vllm", f"{tmp_path}/tiny", "base", None)
+    start = start_of(Config(vllm=Vllm(options=("--port", "9"))), tmp_path, acting)
+    command = start.command(8000)
+    served = command[command.index("--served-model-name") + 1]
+    assert served == start.version.name == f"{tmp_path}/tiny"
+    assert command[command.index("--logprobs-mode") + 1] == "processed_logprobs"
+    assert command[-2:] == ["--port", "9"]  # the last of two that differ counts
+
+
+def test_a_job_teaches_the_weights_that_act_on_vllm():
+    config = Config(policy=Actor(use="vllm:small@walker"))
+    assert learner(config) == Named("local", "small", "walker")
 
 
 @pytest.fixture

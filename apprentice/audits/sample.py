@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 from agent.attempt import Attempt
-from apprentice.acting import BASE, LOCAL, Named, settled
+from apprentice.acting import BASE, LEARNERS, LOCAL, Named, settled
 from apprentice.build import make_environment, make_rig, make_store, run_lock
 from apprentice.config import Config
 from apprentice.runs import play
@@ -78,12 +78,15 @@ def name_of(use: str) -> str:
 
     >>> name_of("local:small@walker"), name_of("local:small@base"), name_of("openai:gpt")
     ('small@walker', 'small', 'openai:gpt')
+    >>> name_of("vllm:small@base")
+    'vllm:small'
     """
     named = Named.parse(use)
-    if named.kind != LOCAL:
+    if named.kind not in LEARNERS:
         return use
     adapter = "" if named.adapter == BASE else Path(named.adapter).name
-    return f"{named.model}@{adapter}" if adapter else named.model
+    name = f"{named.model}@{adapter}" if adapter else named.model
+    return name if named.kind == LOCAL else f"{named.kind}:{name}"
 
 
 def collect(config: Config, wanted: Wanted, store: Store) -> Sample:
