@@ -1,9 +1,10 @@
 """Databases that tests run on: SQLite always, PostgreSQL where it can be started."""
 
 import pytest
+from sqlalchemy import NullPool, create_engine, inspect
 
+from bench.postgres import CARELESS, INSTALL, PostgresServer, programs
 from memory.store import Store
-from postgres_server import INSTALL, PostgresServer, programs
 
 
 @pytest.fixture(scope="session")
@@ -12,7 +13,7 @@ def postgres():
     bin = programs()
     if bin is None:
         pytest.skip(INSTALL)
-    server = PostgresServer(bin)
+    server = PostgresServer(bin, CARELESS)
     try:
         server.start()
         yield server
@@ -23,11 +24,14 @@ def postgres():
 @pytest.fixture(scope="session")
 def emptied(postgres):
     """Return a function that gives the URL of one and the same database, emptied each time."""
-    url = postgres.new_database()
+    url = postgres.url(postgres.new_database())
     Store.open(url).close()
+    engine = create_engine(url, poolclass=NullPool)
+    tables = ", ".join(sorted({*inspect(engine).get_table_names()} - {"alembic_version"}))
 
     def empty():
-        postgres.empty(url)
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"TRUNCATE {tables} RESTART IDENTITY")
         return url
 
     return empty
@@ -55,4 +59,5 @@ def fresh(database_kind, request, tmp_path):
     """Return where nothing is yet: a path, or the URL of a database without tables."""
     if database_kind == "sqlite":
         return tmp_path / "store.db"
-    return request.getfixturevalue("postgres").new_database()
+    server = request.getfixturevalue("postgres")
+    return server.url(server.new_database())

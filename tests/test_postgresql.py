@@ -126,7 +126,7 @@ def test_what_a_server_refuses_is_told_in_one_line(postgres, url):
 
 @pytest.mark.slow
 def test_a_database_that_cannot_hold_every_text_is_refused(postgres):
-    latin = postgres.new_database("template0 ENCODING 'LATIN1'")
+    latin = postgres.url(postgres.new_database("template0 ENCODING 'LATIN1'"))
     with pytest.raises(StoreError, match="is encoded in LATIN1; make one with createdb"):
         Store.open(latin)
 
