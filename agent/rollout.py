@@ -5,6 +5,7 @@ would break every other attempt as well.
 """
 
 import traceback
+from asyncio import to_thread
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import cast
@@ -24,8 +25,8 @@ from agent.graph import (
     steps_of,
     thought_of,
 )
-from environments.environment import Play
-from environments.episode import Ending, Episode, Step
+from environments.environment import Environment, Play, takes_long
+from environments.episode import Ending, Episode, Step, Task
 from environments.errors import UserError
 from environments.untried import untried
 
@@ -62,7 +63,7 @@ async def _play(
     state = saved or first_state(began)
     if state["closing"] is not None:
         return state
-    play = conditions.environment.start(attempt.task)
+    play = await _begun(conditions.environment, attempt.task)
     try:
         steps = steps_of(state)
         replay(play, [*steps, *thought_of(state)])
@@ -82,6 +83,10 @@ async def _play(
         return cast(State, ended)
     finally:
         play.close()
+
+
+async def _begun(world: Environment, task: Task) -> Play:
+    return await to_thread(world.start, task) if takes_long(world) else world.start(task)
 
 
 def replay(play: Play, steps: Sequence[Step]) -> None:

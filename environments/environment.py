@@ -61,12 +61,12 @@ class Play(Protocol):
         ...
 
 
-def takes_long(play: Play) -> bool:
-    """Return whether a play's steps wait for something: it then has a true `waits`.
+def takes_long(thing: object) -> bool:
+    """Return whether the steps of a play, or the starts of an environment, wait for something.
 
-    Whoever plays many at once lets others go on in the meantime, in a thread.
+    It then has a true `waits`, and whoever plays many at once lets others go on in the meantime.
     """
-    return bool(getattr(play, "waits", False))
+    return bool(getattr(thing, "waits", False))
 
 
 @runtime_checkable

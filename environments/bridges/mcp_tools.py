@@ -81,6 +81,7 @@ class McpTools:
     """Tasks for the tools of a server, as an environment."""
 
     name = NAME
+    waits = True  # for a server to start
 
     def __init__(
         self,

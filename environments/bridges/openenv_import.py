@@ -44,6 +44,7 @@ class FromOpenEnv:
     """Seeds of the environment of a server, as an environment."""
 
     name = NAME
+    waits = True  # for a session to open
 
     def __init__(
         self,
