@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 from apprentice.cli import app
 from bench.windows import serving
 from command import environment
-from documented import DOCS, Section
 from environments.bridges.mcp_tools import McpTools, load_reward, read_entries
 from environments.check import check_environment
 from environments.registry import ENVIRONMENTS
 from installed import needs
+from sections import DOCS, Section
 from test_openenv_import import cards_app
 
 PAGE = (DOCS / "bridges.md").read_text(encoding="utf-8")

@@ -1,5 +1,4 @@
 import json
-import os
 import sys
 import threading
 from pathlib import Path

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from documented import Section
 from environments.bridges.trl_export import Rollout, factory, rows
 from environments.bridges.words import OVER, shown
 from environments.environment import ongoing
 from environments.episode import Split
 from environments.registry import open_environment
+from sections import Section
 from worlds import Workshop
 
 needs_trl = pytest.mark.skipif(find_spec("trl") is None, reason="pip install '.[trl]'")

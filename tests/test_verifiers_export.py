@@ -18,10 +18,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from bench.windows import serving
-from documented import Section
 from environments.episode import Split
 from environments.errors import UserError
 from environments.registry import open_environment
+from sections import Section
 
 ROOT = Path(__file__).resolve().parent.parent
 REAL = os.environ.get("VERIFIERS_PYTHON")
