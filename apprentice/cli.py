@@ -112,6 +112,12 @@ def run(
     search: Annotated[
         str | None, typer.Option(help="Search before acting: budget=STEPS,NAME=NUMBER,...")
     ] = None,
+    on: Annotated[
+        str, typer.Option(help="here, ray (one of its own) or ray://HOST:PORT, a running one.")
+    ] = "here",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="On Ray: how many [one for each processor].")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
     run_id: Annotated[str | None, typer.Argument(help="Which run to resume [the latest].")] = None,
     home: Home = None,
@@ -121,16 +127,18 @@ def run(
     """Practise episodes and keep them."""
     from apprentice.commands.run import begin
     from apprentice.commands.run import resume as go_on
+    from apprentice.spreading import Workplace
 
     policy = f"graph:{graph}" if graph else policy
     rest = _acting(seed, use=policy, temperature=temperature, width=width)
     rest |= {"environment": {"name": env, "games": games}, "limits": {"steps": steps}}
     rest["memory"] = {"recall": memory}
     rest["search"] = named_numbers("--search", search)
+    place = Workplace(on, workers)
     if resume or run_id:
-        go_on(settings(home, config, rest), run_id, as_json=json)
+        go_on(settings(home, config, rest), run_id, place, as_json=json)
     else:
-        begin(settings(home, config, rest), split, episodes, as_json=json)
+        begin(settings(home, config, rest), split, episodes, place, as_json=json)
 
 
 @app.command()

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from agent.attempt import Attempt, Limits
 from agent.checkpoints import checkpoints
+from agent.fleet import Fleet
 from agent.policy import Policy
 from agent.practice import practice
 from apprentice.remember import Reminder, Told
@@ -55,6 +56,7 @@ class Rig:
     clock: Callable[[], datetime]
     reminder: Reminder | None = None  # None: nothing is recalled
     search: Searching | None = None  # None: every attempt is acted as it comes
+    fleet: Fleet | None = None  # None: attempts are played in this process
 
     @property
     def actor(self) -> str:
@@ -113,6 +115,11 @@ async def play(
         keep: stores an episode.
         on_step: told of each step as it is taken.
     """
+    if rig.fleet is not None:
+        async with aclosing(rig.fleet.practise(attempts, on_step)) as come:
+            async for episode in come:
+                keep(episode)
+        return
     if rig.search is not None:
         found = rig.search.attempts(
             rig.policy,

@@ -18,11 +18,13 @@ from apprentice.report import Summary, summarize
 from apprentice.rollback import Production, watch_over
 from apprentice.runs import Rig, Watcher, carry_out, plan
 from apprentice.searching import Searching, acting_as, sampling
-from apprentice.terminal import Bar, Lines, Tally, inert, out, progress, say_json, table
+from apprentice.spreading import Workplace, spread
+from apprentice.terminal import Bar, Lines, Tally, aside, inert, out, progress, say_json, table
 from environments.episode import Ending, Split
 from environments.errors import UserError
 from memory.records import Run
 
+LOCALLY = Workplace()
 EXIT_STOPPED = 3
 EXIT_INTERRUPTED = 130
 
@@ -40,26 +42,34 @@ class StoppedError(UserError, RuntimeError):
         self.code = code
 
 
-def begin(config: Config, split: Split, episodes: int, *, as_json: bool) -> None:
+def begin(
+    config: Config, split: Split, episodes: int, place: Workplace = LOCALLY, *, as_json: bool
+) -> None:
     """Practise this many episodes and print what they amount to."""
     config = settled(sampling(config))
     run = new_run(config, split, episodes)
-    with make_rig(config, may_search=True) as rig:
-        summary = practise(config, run, rig, fresh=True)
-        held = watch_over(config, rig.store)
-    show(run, summary, held, rig.search, as_json=as_json)
+    _carry_on(config, run, place, fresh=True, as_json=as_json)
 
 
-def resume(config: Config, run_id: str | None, *, as_json: bool) -> None:
-    """Carry on the run with this id, or the latest unfinished one."""
+def resume(
+    config: Config, run_id: str | None, place: Workplace = LOCALLY, *, as_json: bool
+) -> None:
+    """Carry on the run with this id, or the latest unfinished one; it may go on elsewhere."""
     with make_store(config) as store:
         run = store.run(run_id) if run_id else store.latest_unfinished_run()
     if run is None:
         raise NothingToResumeError("no unfinished run to resume; start one with: apprentice run")
-    config = thaw(run.settings, config)
+    _carry_on(thaw(run.settings, config), run, place, fresh=False, as_json=as_json)
+
+
+def _carry_on(config: Config, run: Run, place: Workplace, *, fresh: bool, as_json: bool) -> None:
     with make_rig(config, may_search=True) as rig:
-        summary = practise(config, run, rig, fresh=False)
+        with spread(config, rig, place) as spread_rig:
+            summary = practise(config, run, spread_rig, fresh=fresh)
+            lost = spread_rig.fleet.lost if spread_rig.fleet is not None else 0
         held = watch_over(config, rig.store)
+    if lost:
+        aside().print(f"{lost} attempts were lost with their workers and played again")
     show(run, summary, held, rig.search, as_json=as_json)
 
 
