@@ -39,6 +39,7 @@ RANKED = 1_000
 than these together are looked for: the others weigh little in BM25, and cost the most."""
 
 _WORD = re.compile(r"[^\W_]+")  # as FTS5 has it: an underscore parts two words
+_ASCII = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)}
 
 WORDS = table("item_words", column("rowid", Integer), column("words", Text))
 
@@ -112,7 +113,7 @@ def words_of(episode: Episode) -> str:
     task = episode.task
     seen = (part for step in episode.steps for part in (step.observation, step.completion.text))
     told = "\n".join((task.goal, task.kind, task.id, episode.briefing, episode.closing, *seen))
-    return " ".join(dict.fromkeys(_WORD.findall(told.lower())))
+    return " ".join(dict.fromkeys(_words(told)))
 
 
 def lived(connection: Connection, words: str) -> ColumnElement[bool] | None:
@@ -125,7 +126,14 @@ def lived(connection: Connection, words: str) -> ColumnElement[bool] | None:
 
 
 def _terms(words: str) -> list[str]:
-    return list(dict.fromkeys(_WORD.findall(words.lower())))[:TERMS]
+    return list(dict.fromkeys(_words(words)))[:TERMS]
+
+
+def _words(text: str) -> list[str]:
+    """Return the words of a text, in lower case; in English thrice as fast as by the expression."""
+    if text.isascii():
+        return text.translate(_ASCII).split()
+    return _WORD.findall(text.lower())
 
 
 def _affordable(connection: Connection, terms: Sequence[str]) -> tuple[Mapping[str, int], bool]:

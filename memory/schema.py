@@ -29,11 +29,14 @@ from environments.episode import Ending, Split
 from memory.items import Standing
 from memory.journal import Deed
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration: a database that says so is opened without loading Alembic."""
 
 TALLIED = ("steps", "prompt_tokens", "completion_tokens", "started", "ending", "split", "policy")
 """Columns that a tally of a run is made of."""
+
+FILTERS = ("environment", "split", "kind", "ending", "policy")
+"""Columns that many episodes share, by which they are filtered, often by several at once."""
 
 metadata = MetaData()
 
@@ -104,10 +107,12 @@ EPISODE = Table(
     Column("started", Instant, nullable=False),
     Column("seconds", Float, nullable=False),
     Index("episode_by_age", "started", "id"),
-    # Each filter with the age, so that the newest fifty are read in order and no more than those.
+    # Each filter with the age, so that the newest fifty are read in order and no more than those;
+    # and with the others, so that a row which one of them drops is not read: a fifth of the time.
+    Index("episode_by_run", "run", "started", "id"),
     *(
-        Index(f"episode_by_{name}", name, "started", "id")
-        for name in ("run", "environment", "split", "kind", "ending", "policy")
+        Index(f"episode_by_{name}", name, "started", "id", *(o for o in FILTERS if o != name))
+        for name in FILTERS
     ),
     # All that a run amounts to, read from here alone: a tally of a thousand episodes takes 1 ms.
     Index("episode_by_tally", "run", *TALLIED),

@@ -77,7 +77,7 @@ def test_going_down_leaves_nothing_and_going_up_again_works(fresh):
 
 
 @pytest.mark.postgresql(slow=True)
-@pytest.mark.parametrize("step", ["0001", "0002", "0003", "0004"])
+@pytest.mark.parametrize("step", ["0001", "0002", "0003", "0004", "0005"])
 def test_going_down_a_few_steps_and_up_again_keeps_what_older_versions_knew(fresh, step):
     with Store.open(fresh) as store, Bank.open(fresh) as bank:
         store.add_all(an_episode(f"e{number}", minute=number) for number in range(1, 30))
