@@ -369,3 +369,23 @@ def test_a_house_is_searched_to_its_end_where_the_policy_alone_fails():
         limits=Limits(steps=2 * len(gold)),
     )
     assert search.found.ending is Ending.SOLVED
+
+
+def test_what_was_tried_at_the_same_sight_is_not_offered_again_as_when_a_policy_acts_alone():
+    world = Household.generated(kinds=["pick_and_place_simple"], max_receptacles=4, train=2)
+    judged = critics(outcome=WorldCritic())
+    search = searched(world, critics=judged, budget=200, limits=Limits(steps=40))
+    again = searched(world, critics=judged, budget=200, limits=Limits(steps=40, repeat=True))
+    assert repeats(search) == 0
+    assert repeats(again) > 0
+
+
+def repeats(search):
+    """Count the steps that repeat an action at a sight while another one was left."""
+    count = 0
+    for finished in (*search.failed, *search.solved):
+        done = set()
+        for step in finished.branch.steps:
+            count += (step.observation, step.action) in done and len(step.admissible) > 1
+            done.add((step.observation, step.action))
+    return count

@@ -14,6 +14,7 @@ from environments.episode import Ending, Step
 from environments.errors import ContextFullError
 from environments.seed import derive
 from environments.transcript import Turn, transcript
+from environments.untried import repeats_lead_nowhere, untried
 
 Stop = Callable[[Sequence[Step], Observation], bool]
 """(the steps of an option so far, what is seen now) -> whether the option ends here"""
@@ -29,6 +30,12 @@ class Scene:
     critics: Critics
     limits: Limits  # of steps and tokens: of each branch; of seconds: of the whole search
     stop: Stop | None = None  # None: an option is as long as the settings let it be
+
+    @property
+    def repeats(self) -> bool:
+        """Return whether an action may be taken again where everything looks as it did before."""
+        said = self.limits.repeat
+        return not repeats_lead_nowhere(self.environment) if said is None else said
 
 
 @dataclass(slots=True)
@@ -74,9 +81,12 @@ class Walk:
         now = self.play.observation
         seen = read(self.steps, now)
         instructions = self.scene.environment.instructions
+        admissible = now.admissible
+        if not self.scene.repeats:
+            admissible = untried(seen, admissible, self.steps)
         turn = Turn(
             messages=transcript(instructions, self.attempt.briefing, self.steps, seen),
-            admissible=now.admissible,
+            admissible=admissible,
             seed=seed,
             episode=self.lane,
         )
@@ -88,8 +98,8 @@ class Walk:
         self.spent.turns += 1
         self.spent.prompt_tokens += said.prompt_tokens
         self.spent.completion_tokens += said.completion_tokens
-        action = choose(said.text, now.admissible)
-        return Step(observation=seen, admissible=now.admissible, completion=said, action=action)
+        action = choose(said.text, admissible)
+        return Step(observation=seen, admissible=admissible, completion=said, action=action)
 
     def ahead(self) -> "Walk":
         """Return a walk that goes on from here by itself, with what is left to simulate."""
