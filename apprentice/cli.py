@@ -16,6 +16,7 @@ from apprentice.cli_env import app as env_app
 from apprentice.cli_episodes import app as episodes_app
 from apprentice.cli_learn import app as learn_app
 from apprentice.cli_memory import app as memory_app
+from apprentice.cli_search import app as search_app
 from apprentice.cli_skills import app as skills_app
 from apprentice.cli_store import app as store_app
 from apprentice.cli_vllm import app as vllm_app
@@ -54,6 +55,7 @@ app.add_typer(audit_app, name="audit")
 app.add_typer(adapters_app, name="adapters")
 app.add_typer(distill_app)
 app.add_typer(learn_app)  # its commands stand beside the others
+app.add_typer(search_app)
 app.add_typer(windows_app)
 
 POLICIES = "local or vllm\\[:MODEL]\\[@ADAPTER], openai:MODEL or random"

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.search.attempts import searched
-from agent.search.critics import WORLD_ALONE, Critics
+from agent.search.critics import WORLD_ALONE, Aspect, Critics, Estimate, Weighed
 from agent.search.harvest import searcher
 from agent.search.record import Searched, from_json, record, to_json
 from agent.search.search import Search
 from agent.search.settings import SearchSettings
+from agent.search.tree import Branch
 from agent.search.walk import Scene, Spent
+from apprentice.acting import ADAPTERS
 from environments.errors import UserError
+from environments.transcript import transcript
 
 if TYPE_CHECKING:
     from agent.attempt import Attempt, Limits
@@ -28,6 +31,10 @@ if TYPE_CHECKING:
 
 TREES = "trees"
 """The folder of trees in the home."""
+
+
+Listener = Callable[[Search, str, datetime], None]
+"""(a search that ended, who proposed, when) -> nothing"""
 
 
 class NoTreeError(UserError, LookupError):
@@ -43,6 +50,8 @@ class Searching:
     critics: Critics = field(default_factory=lambda: WORLD_ALONE)
     spent: Spent = field(default_factory=Spent)
     searches: int = 0
+    listener: Listener | None = None  # None: nobody learns from the searches
+    asks_value: bool = False  # whether the value head kept beside the adapter is asked, if any
 
     async def attempts(
         self,
@@ -55,20 +64,29 @@ class Searching:
         width: int,
     ) -> "AsyncGenerator[Episode]":
         """Yield the episode of each attempt, and keep its tree."""
+        critics = self.critics
+        if self.asks_value:
+            critics = {**critics, **_value(policy, environment, self.trees.parent)}
         scene = Scene(
             environment=environment,
             policy=policy,
             fast=policy,
-            critics=self.critics,
+            critics=critics,
             limits=limits,
         )
+
+        def ended(search: Search) -> None:
+            self.keep(search)
+            if self.listener is not None:
+                self.listener(search, policy.name, clock())
+
         found = searched(
             scene,
             attempts,
             settings=self.settings,
             clock=clock,
             concurrency=max(1, width // self.settings.at_once),
-            on_search=self.keep,
+            on_search=ended,
         )
         try:
             async for episode in found:
@@ -137,6 +155,31 @@ def read_tree(trees: Path, episode: str) -> Searched:
             f"no tree of episode {episode} is kept; only attempts of a run with --search have one"
         )
     return from_json(file.read_bytes())
+
+
+def head_file(home: Path, adapter: str) -> Path:
+    """Return where the value head of an adapter is kept: beside it, for adapters never change."""
+    return home / ADAPTERS / f"{adapter}.value.safetensors"
+
+
+def _value(policy: "Policy", environment: "Environment", home: Path) -> Critics:
+    """Return the value critic of a local policy; nobody, where its adapter has no head."""
+    file = head_file(home, policy.name.rpartition("@")[2])
+    if not file.exists():
+        return {}
+    from distill.engine import LocalPolicy
+    from distill.value import Features, ValueHead
+
+    assert isinstance(policy, LocalPolicy)
+    head, features = ValueHead.load(file), Features(policy.model, policy.renderer)
+
+    async def chances(branches: Sequence[Branch]) -> Sequence[float]:
+        seen = (
+            transcript(environment.instructions, "", each.steps, each.closing) for each in branches
+        )
+        return head(features.of(list(seen))).tolist()
+
+    return {Aspect.VALUE: Weighed(Estimate(file.stem, chances))}
 
 
 def lines_of(searched: Searched) -> Sequence[str]:

@@ -7,7 +7,7 @@ excursion) or the policy's own (a correction).
 Knows nothing of any world but its plays, which must list their actions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
@@ -23,6 +23,7 @@ from distill.searching import (
     place_of,
     places_named,
     practicable,
+    surveyed,
 )
 from environments.environment import Environment, Forkable, Observation, Play
 from environments.episode import Completion, Ending, Episode, Step, Task
@@ -117,6 +118,23 @@ def excursion(
     for action in plan:
         walk.act(action, imitated=True)
     return _reading(walk, rng, now)
+
+
+def rehearsed(
+    environment: Environment,
+    plans: Sequence[tuple[Task, Sequence[str]]],
+    *,
+    detours: Detours,
+    rng: Random,
+    now: datetime,
+) -> Iterator[Reading]:
+    """Yield each plan that solves its task, carried out by who knows the rooms of them all."""
+    known = surveyed(environment, [task for task, _ in plans])
+    guide = Guide(environment=environment, whereabouts=known, detours=detours)
+    for task, plan in plans:
+        reading = excursion(guide, task, plan, rng=rng, now=now)
+        if reading.episode.ending is Ending.SOLVED:
+            yield reading
 
 
 def correction(

@@ -1,6 +1,7 @@
 """A workshop small enough to reason about by hand, and worlds that misbehave."""
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 
 from environments.environment import Observation, Play, failed, ongoing, solved
@@ -81,6 +82,20 @@ class WorkshopPlay:
         goings = [f"go to {room}" for room in ROOMS if room != self._room]
         takings = [f"take {tool}" for tool in TOOLS] if self._room != "door" else []
         return ongoing(text, sorted([*goings, *takings, "look around"]))
+
+
+class Copied(Workshop):
+    """A workshop whose plays can be copied, so that a search looks ahead in them."""
+
+    name = "copied"
+
+    def start(self, task: Task) -> Play:
+        return CopiedPlay(task)
+
+
+class CopiedPlay(WorkshopPlay):
+    def fork(self) -> "CopiedPlay":
+        return copy(self)  # strings and frozen values
 
 
 class Crashing(Workshop):
