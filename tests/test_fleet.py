@@ -4,10 +4,12 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -232,7 +234,7 @@ def _kill(pids):
 @needs_ray
 @pytest.mark.slow
 def test_a_head_that_is_killed_ends_the_run_in_one_line_and_it_goes_on_when_it_is_back(tmp_path):
-    port, place = _free_port(), tmp_path / "ray"
+    port, place = _free_port(), Path(tempfile.mkdtemp(dir="/tmp"))  # its sockets' names are long
     heart = _head(port, place)
     there = ["--on", f"ray://127.0.0.1:{port}", "--home", "home"]
     try:
@@ -269,3 +271,4 @@ def test_a_head_that_is_killed_ends_the_run_in_one_line_and_it_goes_on_when_it_i
         assert len({row.run for row in rows}) == 1
     finally:
         _kill(_of(place))
+        shutil.rmtree(place, ignore_errors=True)
