@@ -107,11 +107,15 @@ def make_embedder(config: Config) -> "Embedder":
 def make_index(config: Config, bank: "Bank", model: str) -> "Index":
     """Return the index of the active items: the embedded one, or that of a Chroma server."""
     from memory.claim import Owner
-    from memory.index import Index, Which
+    from memory.chroma import Server, Which
+    from memory.index import Index
 
     which = Which(model=model)
-    if config.memory.chroma_host:
-        return Index.served(bank, which, config.memory.chroma_host, config.memory.chroma_port)
+    at = config.memory
+    if at.chroma_host:
+        token = at.chroma_token.get_secret_value()
+        server = Server(host=at.chroma_host, port=at.chroma_port, ssl=at.chroma_ssl, token=token)
+        return Index.served(bank, which, server)
     me = Owner(pid=os.getpid(), host=platform.node(), since=now())
     return Index.embedded(bank, which, make_home(config) / INDEX, me)
 

@@ -43,6 +43,10 @@ NOT_ACTING = (
 """Sections that say nothing of how an attempt is acted; a new section does until it is named."""
 
 
+CHROMA = {"chroma_host", "chroma_port", "chroma_ssl", "chroma_token"}
+"""Settings of memory that say where its index is; that may move between two sittings of a run."""
+
+
 class ConfigError(UserError, ValueError):
     """The settings do not make sense; the message names the key."""
 
@@ -141,6 +145,8 @@ class Memory(Section):
     set_aside: float = Field(default=0.25, gt=0, le=1)  # share of train tasks it is proved on
     chroma_host: str = ""  # of a Chroma server; empty: embedded, owned by one process
     chroma_port: PositiveInt = 8000
+    chroma_ssl: bool = False  # over HTTPS, as a token should go
+    chroma_token: SecretStr = SecretStr("")  # sent as a bearer token; empty: none
 
 
 class Judge(Section):
@@ -302,7 +308,8 @@ def one_of_several() -> bool:
 def frozen_settings(config: Config) -> str:
     """Return the settings as JSON without secrets and places, to go on with a run later."""
     places = {"home", "cache", "store", "windows", "tracing", "vllm"}
-    return config.model_dump_json(exclude={"endpoint": {"api_key"}, **dict.fromkeys(places, True)})
+    secrets = {"endpoint": {"api_key"}, "memory": {"chroma_token"}}
+    return config.model_dump_json(exclude={**secrets, **dict.fromkeys(places, True)})
 
 
 def acting_settings(config: Config, **besides: set[str] | bool) -> str:
@@ -325,10 +332,12 @@ def thaw(settings: str, config: Config) -> Config:
     """
     kept = reread(Config, settings)
     endpoint = config.endpoint.model_copy(update={"max_tokens": kept.endpoint.max_tokens})
+    server = config.memory.model_dump(include=CHROMA)
+    memory = kept.memory.model_copy(update=server)
     places = {"home": config.home, "cache": config.cache, "windows": config.windows}
     places |= {"tracing": config.tracing, "store": config.store, "vllm": config.vllm}
     update = {**places, "endpoint": endpoint}
-    return kept.model_copy(update=update)
+    return kept.model_copy(update={**update, "memory": memory})
 
 
 def reread(section: type[Kept], settings: str) -> Kept:

@@ -27,10 +27,11 @@ from environments.episode import Completion, Ending, Episode, Split, Step, Task
 from memory.bank import Bank
 from memory.briefing import small
 from memory.candidates import NEAR, WORDED, Shelf
+from memory.chroma import Which
 from memory.claim import Owner
 from memory.embed import Embedder, embed_missing, packaged
 from memory.exact import Floats
-from memory.index import Index, Which
+from memory.index import Index
 from memory.items import Lesson, Source, Standing, text_of
 from memory.recall import Candidate, Lot, Space, Taste, recall
 from memory.store import Store

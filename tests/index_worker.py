@@ -14,8 +14,9 @@ import numpy as np
 
 from bank_builders import a_lesson
 from memory.bank import Bank
+from memory.chroma import Server, Which
 from memory.claim import Owner
-from memory.index import Index, Which
+from memory.index import Index
 from memory.store import Store
 from store_worker import MORNING, an_episode
 
@@ -32,6 +33,10 @@ def a_vector(text):
     """Return the unit vector that stands for a text in these tests."""
     made = np.random.default_rng(crc32(text.encode())).standard_normal(WIDTH)
     return (made / np.linalg.norm(made)).astype(np.float32)
+
+
+def a_server(port, token=""):
+    return Server(host="127.0.0.1", port=int(port), token=token)
 
 
 def a_bank(path):
@@ -71,7 +76,7 @@ def main(verb: str, path: str, *more: str) -> None:
         if verb == "write":
             fill(bank, more[0], int(more[1]))
         elif verb == "share":
-            answer(Index.served(bank, ALL, "127.0.0.1", int(more[0])))
+            answer(Index.served(bank, ALL, a_server(more[0])))
         else:
             answer(Index.embedded(bank, ALL, Path(more[0]), me(MORNING + timedelta(hours=1))))
 

@@ -1,21 +1,28 @@
 """The index beside the truth: several processes, kills, deletions, and a real Chroma server."""
 
+import gc
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 
+import httpx
 import pytest
 
 from environments.errors import UserError
-from index_worker import ALL, MODEL, a_bank, a_vector, fill, me
+from index_worker import ALL, MODEL, a_bank, a_server, a_vector, fill, me
+from memory.chroma import IndexRefusedError, IndexUnreachableError, Which
 from memory.claim import Claim, owner_of
-from memory.index import Index, IndexUnreachableError, NotTheOwnerError, Which
+from memory.index import Agreement, Index, NotTheOwnerError
 from memory.items import Standing
 from store_worker import MORNING
 
@@ -248,31 +255,166 @@ def free_port():
 def test_a_server_that_does_not_answer_is_told_in_one_line(bank):
     port = free_port()
     with pytest.raises(IndexUnreachableError, match=f"no Chroma server at 127.0.0.1:{port}"):
-        Index.served(bank, ALL, "127.0.0.1", port)
+        Index.served(bank, ALL, a_server(port))
 
 
-@pytest.fixture
-def server(tmp_path):
-    port = free_port()
-    chroma = Path(sys.executable).parent / "chroma"
-    arguments = [str(chroma), "run", "--path", str(tmp_path / "served"), "--port", str(port)]
-    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.1)
-    yield port
-    process.terminate()
-    process.wait(timeout=30)
+LEAKY = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+"""For tests after which chromadb leaves a connection open that was broken or refused."""
+
+
+class ChromaServer:
+    """A real one, which can be stopped in the middle and started again."""
+
+    def __init__(self, folder):
+        self.port, self._folder, self._process = free_port(), folder, None
+
+    def start(self):
+        chroma = Path(sys.executable).parent / "chroma"
+        arguments = [chroma, "run", "--path", self._folder, "--port", str(self.port)]
+        self._process = subprocess.Popen(
+            arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.1)
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Yield one for all tests: what one leaves on it is no longer in SQL, and goes."""
+    chroma = ChromaServer(tmp_path_factory.mktemp("served"))
+    chroma.start()
+    yield chroma
+    chroma.kill()
 
 
 def test_a_server_is_shared_by_any_number_of_processes(bank, server, start):
     fill(bank, "a", 20)
-    one, other = start("share", server), start("share", server)
+    one, other = start("share", server.port), start("share", server.port)
     assert [each.stdout.readline() for each in (one, other)] == ["owner\n", "owner\n"]
     assert asked(one) == asked(other) == [20, 20, 20, 0]
     write_all(start, writers=2, each=20)
     assert asked(other) == [60, 60, 60, 0]
     assert asked(one) == [60, 60, 60, 0]
+
+
+@LEAKY
+def test_a_server_that_goes_in_the_middle_is_one_line_and_serves_on_when_it_is_back(bank, server):
+    first, *_ = fill(bank, "a", 5)
+    with Index.served(bank, ALL, a_server(server.port)) as index:
+        assert nearest(index, "a 0") == [first.id]
+        server.kill()
+        with pytest.raises(IndexUnreachableError, match="then resume: nothing") as gone:
+            index.find(a_vector("a 0"), 1)
+        with pytest.raises(IndexUnreachableError):
+            index.refresh()
+        assert "\n" not in str(gone.value)
+        server.start()
+        assert nearest(index, "a 0") == [first.id]
+        assert index.check().good
+
+
+def search_until(made, index, lessons, found):
+    """Search for one after the other, note each in `found`, and return those that were missed."""
+    missed = []
+    while not made.is_set():
+        for number in range(0, len(lessons), 7):
+            if nearest(index, f"a {number}") != [lessons[number].id]:
+                missed.append(number)
+            found.append(number)
+    return missed
+
+
+def test_whoever_searches_misses_nothing_while_another_makes_the_index_again(bank, server):
+    lessons = fill(bank, "a", 40)
+    made, found = threading.Event(), []
+    served = partial(Index.served, bank, ALL, a_server(server.port))
+    with served() as one, served() as other, served() as third, ThreadPoolExecutor(2) as threads:
+        searches = [
+            threads.submit(search_until, made, index, lessons, found) for index in (one, other)
+        ]
+        for _ in range(4):
+            before = len(found)
+            assert third.rebuild() == 40
+            while len(found) < before + 20 and not any(search.done() for search in searches):
+                time.sleep(0.01)
+        made.set()
+        assert [search.result() for search in searches] == [[], []]
+        late = fill(bank, "b", 3)
+        for index in (one, other, third):
+            index.refresh()
+            assert nearest(index, "b 1") == [late[1].id]
+            assert index.check().good
+
+
+def test_an_index_that_was_half_made_again_is_not_searched_and_is_finished_later(bank, server):
+    lessons = fill(bank, "a", 10)
+    with Index.served(bank, ALL, a_server(server.port)) as index:
+        half = index._chroma._made(f"{ALL.collection}-2", whole=False)
+        half.upsert(ids=["L99"], embeddings=[a_vector("x")], metadatas=[{"version": 1}])
+        with Index.served(bank, ALL, a_server(server.port)) as other:
+            assert set(nearest(other, "x", 10)) == {lesson.id for lesson in lessons}
+        assert index.rebuild() == 10
+        assert nearest(index, "a 3") == [lessons[3].id]
+        assert index.check().good
+
+
+class Guard(BaseHTTPRequestHandler):
+    """What a proxy before a Chroma server does: it lets in who shows the token."""
+
+    def do_GET(self):
+        if self.headers.get("Authorization") != "Bearer open sesame":
+            self._answer(401, b"401 Authorization Required")
+            return
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        with httpx.Client(timeout=60) as behind:
+            kept = {"Content-Type": self.headers.get("Content-Type") or "application/json"}
+            url = f"http://127.0.0.1:{self.server.behind}{self.path}"
+            answer = behind.request(self.command, url, content=body, headers=kept)
+        self._answer(answer.status_code, answer.content)
+
+    do_POST = do_PUT = do_DELETE = do_GET
+
+    def _answer(self, status, body):
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
+@pytest.fixture
+def guarded(server):
+    """Yield the port of a proxy that asks for a token: a Chroma server of today asks for none."""
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Guard)
+    proxy.behind = server.port
+    thread = threading.Thread(target=proxy.serve_forever)
+    thread.start()
+    yield proxy.server_port
+    proxy.shutdown()
+    thread.join()
+    proxy.server_close()
+
+
+@LEAKY
+def test_a_server_behind_a_proxy_lets_in_who_shows_the_token(bank, guarded):
+    fill(bank, "a", 5)
+    with Index.served(bank, ALL, a_server(guarded, "open sesame")) as index:
+        assert index.check() == Agreement(stored=5, indexed=5, searched=5, lost=())
+    for token in ("", "guess"):
+        with pytest.raises(IndexRefusedError, match="does not let us in; set") as refused:
+            Index.served(bank, ALL, a_server(guarded, token))
+        assert isinstance(refused.value, UserError)
+        assert "\n" not in str(refused.value)
+    gc.collect()
+    assert "sesame" not in repr(a_server(guarded, "open sesame"))

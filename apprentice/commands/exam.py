@@ -21,7 +21,9 @@ from apprentice.terminal import Tally, aside, out, progress, say_json, table
 from environments.episode import Split
 from memory.proof import Verdict, sentence
 
-UNTOLD = {"home", "cache", "policy.use", "endpoint.api_key", "seed"}
+UNTOLD = {
+    "home", "cache", "policy.use", "seed", "endpoint.api_key", "store.url", "memory.chroma_token",
+}  # fmt: skip
 """Settings that the command names by a flag, or that are places and secrets of this machine."""
 
 
