@@ -58,6 +58,10 @@ def refusal(content: Remembered) -> str | None:
 def decide(item: Item, similar: Sequence[tuple[Item, float]]) -> Decision:
     """Decide whether an item is kept, merged into one there is, or supersedes it.
 
+    What is in use was proven as it stands, and keeps its words until they fail. What failed and is
+    retired comes back, under its id and to be proven anew, where something says it better, and not
+    in whatever other words: a bad idea has many.
+
     Args:
         item: the one that wants to enter.
         similar: others there are, with the cosine of their embedding to the item's.
@@ -67,7 +71,7 @@ def decide(item: Item, similar: Sequence[tuple[Item, float]]) -> Decision:
         return Decision(Outcome.KEEP, "", "nothing says the same")
     other, cosine = max(rivals, key=lambda rival: rival[1])
     alike = f"like {other.id} (cosine {cosine:.3f})"
-    if other.standing is not Standing.CANDIDATE:
+    if other.standing is Standing.ACTIVE:
         return Decision(Outcome.MERGE, other.id, f"{alike}, which was tried as it stands")
     if (better := _advantage(item, other)) is None:
         return Decision(Outcome.MERGE, other.id, f"{alike}, and no better")

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 ITSELF = "apprentice"
 """Who did it when no person and no critic is named."""
 
+USER = "user"
+"""Who did it when a person decided. What a person retired is not tried again in better words."""
+
 MOVES = {
     Standing.CANDIDATE: (Standing.ACTIVE, Standing.RETIRED),
     Standing.ACTIVE: (Standing.RETIRED,),
@@ -361,13 +364,22 @@ def _added(connection: Connection, items: Sequence[Item], by: str, why: str) -> 
 def _settled(connection: Connection, item: Item, decision: Decision, by: str) -> Item:
     if decision.outcome is Outcome.KEEP:
         return _added(connection, [item], by, decision.why)[0]
-    merging = decision.outcome is Outcome.MERGE
     current = _current(connection, decision.other)
+    merging = decision.outcome is Outcome.MERGE or _dismissed(connection, current)
     joint = merged(current, item) if merging else superseded(current, item)
     if joint == current:
         return current  # heard from the same episodes before
     deed = Deed.MERGED if merging else Deed.SUPERSEDED
     return _revised(connection, deed, current, joint, by, decision.why)
+
+
+def _dismissed(connection: Connection, item: Item) -> bool:
+    """Whether a person took it out of use, last of all who moved it."""
+    if item.standing is not Standing.RETIRED:
+        return False
+    moves = (JOURNAL.c.subject == item.id, JOURNAL.c.deed == Deed.MOVED)
+    query = select(JOURNAL.c.by).where(*moves).order_by(JOURNAL.c.seq.desc()).limit(1)
+    return connection.scalar(query) == USER
 
 
 def _tagged(critique: Critique, tags: Mapping[str, "Tag"], by: str) -> Entry:

@@ -81,10 +81,14 @@ def test_the_better_one_keeps_its_words(new, old, expected):
     assert outcome(new, old) is expected
 
 
-@pytest.mark.parametrize("standing", [Standing.ACTIVE, Standing.RETIRED])
-def test_what_was_tried_keeps_its_words_however_good_the_new_ones_look(standing):
-    old = a_lesson(unless="", standing=standing)
+def test_what_is_in_use_keeps_its_words_however_good_the_new_ones_look():
+    old = a_lesson(unless="", standing=Standing.ACTIVE)
     assert outcome(a_lesson(), old) is Outcome.MERGE
+
+
+def test_what_failed_is_tried_again_only_in_better_words():
+    assert outcome(a_lesson(), a_lesson(unless="", standing=Standing.RETIRED)) is Outcome.SUPERSEDE
+    assert outcome(a_lesson(), a_lesson(standing=Standing.RETIRED)) is Outcome.MERGE
 
 
 def test_two_skills_of_one_name_never_stand_side_by_side():

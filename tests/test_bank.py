@@ -145,6 +145,20 @@ def test_an_item_goes_only_where_the_rules_let_it(bank, start, end):
     assert bank.get(item.id).standing is (end if (start.value, end.value) in legal else start)
 
 
+@pytest.mark.parametrize(("by", "again"), [("apprentice", True), ("proof", True), ("user", False)])
+def test_what_failed_comes_back_in_better_words_under_its_id_unless_a_person_ended_it(
+    bank, by, again
+):
+    old = bank.add(a_lesson("e1", unless=""))
+    bank.set_standing(old.id, Standing.RETIRED, "it harms", MORNING, by=by)
+    better = a_lesson("e2", unless="it stands open")
+    found = bank.settle(better, Decision(Outcome.SUPERSEDE, old.id, "says when not to"))
+    assert (found.id, found.version) == (old.id, 2)
+    assert set(found.source.episodes) == {"e1", "e2"}
+    assert found.unless == ("it stands open" if again else "")
+    assert found.standing is (Standing.CANDIDATE if again else Standing.RETIRED)
+
+
 def test_items_are_filtered_by_what_they_are(bank):
     lesson, demonstration, skill = bank.add_all([a_lesson(), a_demonstration(), a_skill()])
     other = bank.add(a_lesson(environment="code", kind="sort"))

@@ -96,6 +96,15 @@ def test_the_candidate_and_the_incumbent_play_the_same_dev_tasks_and_every_answe
             assert (episode.task.id, episode.solved) == (answer.task, answer.solved)
 
 
+def test_a_round_says_how_memory_came_to_what_it_learned(learned):
+    _, (first, second) = learned
+    items = [id for ids in first.absorb.items.values() for id in ids]
+    assert sum(first.absorb.deeds.values()) == len(items) > 0
+    assert first.absorb.deeds["added"] > 0
+    assert "added" in next(first.absorb.lines())
+    assert set(second.absorb.deeds) <= {"added", "merged", "superseded"}
+
+
 def test_the_audits_of_a_round_lie_beside_its_candidate(learned):
     config, records = learned
     with open_rounds(config) as rounds:

@@ -5,7 +5,7 @@ Written as JSON, so that a round of last month can be read by tomorrow's program
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TypeAlias
 
 from pydantic import TypeAdapter
@@ -111,10 +111,13 @@ class Absorbed:
     critiques: int
     skipped: Mapping[str, int]  # episodes or answers, by reason
     retired: Mapping[str, str]  # why, by id
+    deeds: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How many were added, merged with one there was, or superseded it under its id."""
 
     def lines(self) -> Iterator[str]:
         made = {sort: len(ids) for sort, ids in self.items.items()}
-        yield f"absorb: {_listed(made) or 'nothing new'}, {self.critiques} critiques"
+        deeds = f" ({_listed(self.deeds)})" if self.deeds else ""
+        yield f"absorb: {_listed(made) or 'nothing new'}{deeds}, {self.critiques} critiques"
         yield from (f"  learned: {each}" for each in self.said)
         yield from (f"  retired {id}: it {why}" for id, why in self.retired.items())
         yield from (f"  {many} passed over: {why}" for why, many in self.skipped.items())
@@ -198,7 +201,7 @@ class Record:
 
     @property
     def finished(self) -> dict[str, StageReport]:
-        told = {field.name: getattr(self, field.name) for field in fields(self)}
+        told = {each.name: getattr(self, each.name) for each in fields(self)}
         return {name: report for name, report in told.items() if report is not None}
 
 

@@ -142,6 +142,7 @@ def absorb(site: Site, record: Record) -> Absorbed:
             critiques=len(learned.episodes.critiques),
             skipped={why.value: many for why, many in learned.episodes.skipped.items() if many},
             retired=retire_harmful(bank),
+            deeds=dict(sorted(Counter(_deed(bank, item.id) for item in new).items())),
         )
 
 
@@ -285,6 +286,11 @@ def _practised(rows: Sequence[EpisodeRow], seconds: float) -> Practised:
         prompt_tokens=sum(row.prompt_tokens for row in rows),
         seconds=seconds,
     )
+
+
+def _deed(bank: Bank, id: str) -> str:
+    """Return how an item came to its words or sources of now."""
+    return [entry.deed.value for entry in bank.history(id) if entry.content is not None][-1]
 
 
 def _line(item: Lesson | Skill) -> str:
