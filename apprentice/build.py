@@ -106,8 +106,8 @@ def make_embedder(config: Config) -> "Embedder":
 
 def make_index(config: Config, bank: "Bank", model: str) -> "Index":
     """Return the index of the active items: the embedded one, or that of a Chroma server."""
-    from memory.claim import Owner
     from memory.chroma import Server, Which
+    from memory.claim import Owner
     from memory.index import Index
 
     which = Which(model=model)

@@ -79,7 +79,8 @@ def _room(config: Config) -> Finding:
 def _store(config: Config) -> Finding:
     with make_store(config) as store:
         faults = store.integrity(newest=BODIES_READ)
-        words = f"{store.count():,} episodes in {str(config.home)!r}"
+        place = "the database of store.url" if config.store.url else repr(str(config.home))
+        words = f"{store.count():,} episodes in {place}"
     if faults:
         return Finding("store", State.BAD, f"{words}; damaged: {faults[0]}; restore a backup")
     return Finding("store", State.GOOD, f"{words}, undamaged")

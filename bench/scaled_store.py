@@ -1,7 +1,6 @@
 """What a store of 10^4 to 10^6 episodes takes on each database: time to write, list and search it.
 
-Episodes are those of `bench.store`, with words of their own: each holds a few of 50,000 names, as
-goals and rooms of many worlds would.
+Episodes are those of `bench.store`, 30 steps long, with rare words in them besides the common ones.
 """
 
 import random
@@ -9,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.figures import Figure, flags, report
@@ -23,17 +22,19 @@ SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (2_000,)
 DATABASES = ("sqlite", "postgresql")
 
 NAMES = 50_000
-"""Names that occur in few episodes each, one in four of them in each."""
+"""Rare words; each episode holds four of them, as goals and rooms of many worlds would."""
 
 CONFIDENT = ("shared_buffers=512MB", "work_mem=32MB", "max_wal_size=4GB")
 """What a server of this size would be given; all else is as PostgreSQL comes, fsync included."""
 
 
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where a database is, and what is asked of it beside the store."""
 
-    def __init__(self, where: str, settle: Callable[[], object], size: Callable[[], int]) -> None:
-        self.where, self.settle, self.size = where, settle, size
+    where: str
+    settle: Callable[[], object]  # does what the database would do by itself in some minutes
+    size: Callable[[], int]  # bytes
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -67,19 +68,30 @@ def store_figures(
 def _grown(name: str, place: Place, sizes: Sequence[int]) -> Iterator[tuple[str, Figure]]:
     coming, before = told(max(sizes)), 0
     with Store.open(place.where) as store, Pages.open(place.where) as pages:
+        empty = place.size()
         for size in sizes:
-            began = time.perf_counter()
+            began, busy = time.perf_counter(), time.process_time()
             store.add_all(next(coming) for _ in range(size - before))
-            took_s = time.perf_counter() - began
+            took_s, busy_s = time.perf_counter() - began, time.process_time() - busy
             place.settle()
             measured = {
                 "insert_per_s": (size - before) / took_s,
+                "insert_cpu_us": 1e6 * busy_s / (size - before),  # ours; not the server's
                 **listed(store),
                 **searched(pages),
-                "bytes_per_episode": place.size() / size,
+                "bytes_per_episode": (place.size() - empty) / size,
             }
             before = size
-            yield from ((f"{name}_{size:.0e}_{key}", each) for key, each in measured.items())
+            yield from ((f"{name}_{_short(size)}_{key}", each) for key, each in measured.items())
+
+
+def _short(size: int) -> str:
+    """Return a number as it is said.
+
+    >>> _short(100_000)
+    '1e5'
+    """
+    return f"{size:.0e}".replace("+0", "")
 
 
 def listed(store: Store) -> Mapping[str, Figure]:
@@ -137,7 +149,7 @@ def postgresql() -> Generator[Place | None]:
         name = server.new_database()
         yield Place(
             server.url(name),
-            lambda: server.ask("VACUUM ANALYZE", name),  # as autovacuum does within minutes
+            lambda: server.ask("VACUUM ANALYZE", name),
             lambda: int(server.ask(f"SELECT pg_database_size('{name}')").stdout),
         )
     finally:
