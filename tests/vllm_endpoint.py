@@ -1,8 +1,7 @@
 """A real HTTP server that speaks vLLM's protocol, and its faults, with weights that are even odds.
 
-Run as a program, it stands in for `vllm.entrypoints.openai.api_server`. It takes grammars at their
-word: what it writes is drawn from the token sequences that the grammar describes, and told with the
-logprob that it had.
+Run as a program, it stands in for `vllm.entrypoints.openai.api_server`. What it writes is drawn
+from the tokens that are allowed, and told with the logprob that it had.
 """
 
 import argparse
@@ -10,7 +9,6 @@ import json
 import math
 import os
 import random
-import re
 import sys
 import threading
 import time
@@ -19,29 +17,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 FREE = (7, 8, 9)
 """What it writes where nothing holds it."""
-
-
-def language(grammar):
-    """Return all token sequences of a grammar of `token_grammar`, without the end token."""
-    words = re.findall(r'Token\((\d+)\)|(""|[|()])', grammar.removeprefix("root ::= "))
-    ways, rest = _ways([int(token) if token else mark for token, mark in words])
-    assert not rest, rest
-    return ways
-
-
-def _ways(words):
-    found, now = set(), {()}
-    while words and words[0] != ")":
-        word, *words = words
-        if word == "(":
-            inner, words = _ways(words)
-            now = {a + b for a in now for b in inner}
-            words = words[1:]
-        elif word == "|":
-            found, now = found | now, {()}
-        elif word != '""':
-            now = {(*each, word) for each in now}
-    return found | now, words
 
 
 class Vllm(ThreadingHTTPServer):
@@ -104,12 +79,14 @@ class Handler(BaseHTTPRequestHandler):
         self.send(200, self.written(body))
 
     def written(self, body):
-        chance = random.Random(body["seed"])
-        (end,) = body["stop_token_ids"]
-        ids, logprobs = (*FREE, end), (-1.0,) * 4
-        if "structured_outputs" in body:
-            ways = [(*way, end) for way in language(body["structured_outputs"]["grammar"])]
-            ids, logprobs = drawn(sorted(ways), end, chance)
+        if "allowed_token_ids" in body:
+            assert body["max_tokens"] == 1
+            allowed = body["allowed_token_ids"]
+            ids = [random.Random(body["seed"]).choice(allowed)]
+            logprobs = [-math.log(len(allowed))]
+        else:
+            ids = [*FREE, *body["stop_token_ids"]]
+            logprobs = [-1.0] * len(ids)
         if self.server.raw:
             logprobs = [each - 1.0 for each in logprobs]
         choice = {"text": "", "token_ids": ids, "logprobs": {"token_logprobs": logprobs}}
@@ -133,17 +110,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *args):
         """Keep the test's output quiet."""
-
-
-def drawn(ways, end, chance):
-    """Draw a way, every token with even odds among those that may come next."""
-    taken, logprobs = [], []
-    while not taken or taken[-1] != end:
-        at = len(taken)
-        options = sorted({way[at] for way in ways if list(way[:at]) == taken})
-        taken.append(chance.choice(options))
-        logprobs.append(-math.log(len(options)))
-    return taken, logprobs
 
 
 @contextmanager

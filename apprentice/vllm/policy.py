@@ -1,24 +1,27 @@
 """A policy on a vLLM server, as exact as the local one: token by token, choice by choice.
 
-The prompt is sent as the tokens that training renders, and the actions as a grammar over tokens, so
-what is recorded is what is trained on. Where the server computes other numbers than the trainer,
-`distill.mismatch` says by how much.
+The prompt is sent as the tokens that training renders. Where there are actions to choose from, the
+policy walks their trie itself and asks for one decision at a time among the tokens that it allows,
+so what is recorded is what is trained on; forced tokens are not asked for. One request a turn would
+do with a grammar, but a grammar over letters writes other tokens ("look" as "l", "oo", "k"), and
+one over tokens is wrong now and then (xgrammar 0.2.8 gives a place the mask of another).
+Where the server computes other numbers than the trainer, `distill.mismatch` says by how much.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
 from agent.client import Client
 from agent.endpoint import Endpoint, EndpointError
-from apprentice.vllm.grammar import token_grammar
 from apprentice.vllm.server import Place
 from apprentice.vllm.version import Version
 from distill.render import Renderer
-from distill.trie import Node, choices, forced, grow
+from distill.trie import Node, forced, grow
 from environments.episode import Completion
+from environments.seed import derive
 from environments.transcript import Turn
 
 PLAIN: dict[str, Any] = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0}
@@ -60,15 +63,13 @@ class VllmPolicy:
             EndpointError: the server did not answer, after all retries.
             ContextFullError: the transcript does not fit.
         """
-        prompt = self.renderer.prompt(turn.messages)
-        root = grow(map(self.renderer.action, turn.admissible)) if turn.admissible else None
-        if root is not None:
-            tokens, node = forced(root)
-            if not node.after:
-                return self._only(tokens, prompt)
-        client = await self._opened()
         version = self._version  # this turn ends with the weights that it began with
-        written = await self._written(client, version, prompt, turn.seed, root)
+        prompt = self.renderer.prompt(turn.messages)
+        if turn.admissible:
+            root = grow(map(self.renderer.action, turn.admissible))
+            return await self._chosen(version, prompt, turn.seed, root)
+        held = {"stop_token_ids": [self.renderer.end]}
+        written = await self._written(version, prompt, turn.seed, held)
         return replace(written, text=self.renderer.text(written.token_ids))
 
     async def adopt(self, version: Version) -> None:
@@ -127,19 +128,47 @@ class VllmPolicy:
 
     async def _try_out(self, client: Client) -> None:
         """Check that logprobs are of what was sampled from: a token without rivals has 0."""
-        sure = self.renderer.action("look")
-        told = await self._asked(client, self._version, sure, 0, grow([sure]))
+        (sure, *_) = self.renderer.action("look")
+        told = await self._asked(client, self._version, (sure,), 0, _one_of((sure,)))
         if max(map(abs, told.logprobs)) > ROUNDING:
             raise EndpointError(
                 f"{self._endpoint.set_by} tells the model's logprobs, not those that it sampled "
                 "from; start the server with --logprobs-mode processed_logprobs"
             )
 
-    async def _written(
-        self, client: Client, version: Version, prompt: Sequence[int], seed: int, root: Node | None
+    async def _chosen(
+        self, version: Version, prompt: Sequence[int], seed: int, root: Node
     ) -> Completion:
+        """Return one of the actions of a trie, chosen decision by decision."""
+        tokens, node = forced(root)
+        ids, logprobs = list(tokens), [0.0] * len(tokens)
+        while node.after:
+            here = derive(seed, len(ids))  # the same one would repeat its luck at every decision
+            written = await self._written(version, (*prompt, *ids), here, _one_of(node.allowed))
+            (token,) = written.token_ids
+            if token not in node.after:
+                raise EndpointError(
+                    f"{version.name!r} wrote the token {token}, which is none of those that it was "
+                    "held to; the server must be vLLM, with the model's own tokenizer"
+                )
+            tokens, node = forced(node.after[token])
+            ids += (token, *tokens)
+            logprobs += (*written.logprobs, *(0.0 for _ in tokens))
+        return Completion(
+            text=self.renderer.text(ids),
+            token_ids=tuple(ids),
+            logprobs=tuple(logprobs),
+            prompt_tokens=len(prompt),
+            completion_tokens=len(ids),
+            version=version.name,
+        )
+
+    async def _written(
+        self, version: Version, ids: Sequence[int], seed: int, held: Mapping[str, Any]
+    ) -> Completion:
+        client = await self._opened()
         try:
-            return await self._asked(client, version, prompt, seed, root)
+            return await self._asked(client, version, ids, seed, held)
         except EndpointError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 fate = await self._place.fate() if _lost(error) else ""
@@ -147,34 +176,25 @@ class VllmPolicy:
                     raise EndpointError(fate) from error
                 raise
         await self._serve(client, version)  # the server was started again, and knows it no more
-        return await self._asked(client, version, prompt, seed, root)
+        return await self._asked(client, version, ids, seed, held)
 
     async def _asked(
-        self, client: Client, version: Version, prompt: Sequence[int], seed: int, root: Node | None
+        self,
+        client: Client,
+        version: Version,
+        ids: Sequence[int],
+        seed: int,
+        held: Mapping[str, Any],
     ) -> Completion:
-        held: dict[str, Any] = {**PLAIN, "stop_token_ids": [self.renderer.end]}
-        if root is not None:
-            grammar = token_grammar(root, self.renderer.end)
-            held["structured_outputs"] = {"grammar": grammar}
-        written = await client.go_on(version.name, prompt, seed, held)
-        if root is not None and choices(root, written.token_ids) is None:
-            raise EndpointError(
-                f"{version.name!r} wrote {self.renderer.text(written.token_ids)!r}, which is none "
-                "of the actions it was held to; the server must be vLLM, 0.32 or later, and have "
-                "the model's own tokenizer"
-            )
+        written = await client.go_on(version.name, ids, seed, {**PLAIN, **held})
+        if written.version != version.name:
+            raise EndpointError(f"{version.name!r} was asked, and {written.version!r} answered")
         return written
 
-    def _only(self, tokens: tuple[int, ...], prompt: Sequence[int]) -> Completion:
-        """Return the only thing that can be written, which takes no model."""
-        return Completion(
-            text=self.renderer.text(tokens),
-            token_ids=tokens,
-            logprobs=(0.0,) * len(tokens),
-            prompt_tokens=len(prompt),
-            completion_tokens=len(tokens),
-            version=self._version.name,
-        )
+
+def _one_of(allowed: Sequence[int]) -> dict[str, Any]:
+    """Return vLLM's options for one token among some."""
+    return {"allowed_token_ids": list(allowed), "max_tokens": 1}
 
 
 def _lost(error: EndpointError) -> bool:
