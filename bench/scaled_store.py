@@ -7,9 +7,10 @@ import random
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from sqlite3 import connect
 
 from bench.figures import Figure, flags, report
 from bench.postgres import INSTALL, PostgresServer, programs
@@ -133,7 +134,12 @@ def told(many: int) -> Iterator[Episode]:
 def sqlite() -> Generator[Place]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "store.db"
-        yield Place(str(path), lambda: None, lambda: path.stat().st_size)
+        yield Place(str(path), lambda: _checkpoint(path), lambda: path.stat().st_size)
+
+
+def _checkpoint(path: Path) -> None:
+    with closing(connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 @contextmanager
