@@ -55,7 +55,7 @@ COLD_RATES = {Trained.FULL: 2e-4, Trained.LORA: 1e-3}
 """Learning rates of a cold start, which falls to nothing: a high one forgets what it need not keep
 yet (python -m bench.learning)."""
 
-COLD_WARMUP = 10  # steps
+WARMUP = 10  # steps, at least
 
 
 class StaleOrderError(UserError, ValueError):
@@ -132,7 +132,9 @@ def _learned(
     """Return what was trained as the order says, from its last checkpoint where there is one."""
     limits, (clock, watch, team) = config.distill, watched
     acting = find_acting(config, Named(LOCAL, order.base, order.parent or BASE))
-    training, tokenizer = open_training(config, acting, steps=len(told.steps), team=team)
+    training, tokenizer = open_training(
+        config, acting, steps=len(told.steps), fresh=told.fresh, team=team
+    )
     done = study(
         training,
         open_encoder(config, library.environment, acting),
@@ -161,7 +163,7 @@ def open_encoder(config: Config, environment: Environment, acting: Acting) -> En
 
 
 def open_training(
-    config: Config, acting: Acting, *, steps: int = 0, team: Team = ALONE
+    config: Config, acting: Acting, *, steps: int = 0, fresh: int = 0, team: Team = ALONE
 ) -> tuple[Training, PreTrainedTokenizerBase]:
     """Return a model about to learn, and its tokenizer.
 
@@ -169,6 +171,7 @@ def open_training(
         config: how to learn.
         acting: who goes on learning.
         steps: in which the learning rate falls to nothing; 0: it stays.
+        fresh: of these, over which it rises first.
         team: the processes that train it.
     """
     limits, base, device = config.distill, _base(config, acting), best_device()
@@ -182,17 +185,21 @@ def open_training(
         rank=limits.rank,
         checkpointing=limits.checkpointing,
     )
-    return Training(student, _pace(limits, steps), team), load_tokenizer(acting.folder or base)
+    return Training(student, _pace(limits, steps, fresh), team), load_tokenizer(
+        acting.folder or base
+    )
 
 
-def _pace(limits: Distill, steps: int) -> Pace:
-    """Return how the optimizer moves: boldly in a cold start, else carefully."""
-    until = steps + 1 if steps else 0
-    if PRESETS[limits.preset].practises:
-        rate = limits.rate or RATES[limits.trained]
-        return Pace(rate=rate, until=until, part_tokens=limits.part_tokens)
-    rate = limits.rate or COLD_RATES[limits.trained]
-    return Pace(rate=rate, warmup=COLD_WARMUP, until=until, part_tokens=limits.part_tokens)
+def _pace(limits: Distill, steps: int, fresh: int) -> Pace:
+    """Return how the optimizer moves: boldly where it imitates, carefully where it compares."""
+    practises = PRESETS[limits.preset].practises
+    rate = limits.rate or (RATES if practises else COLD_RATES)[limits.trained]
+    return Pace(
+        rate=rate,
+        warmup=max(WARMUP, fresh),
+        until=steps + 1 if steps else 0,
+        part_tokens=limits.part_tokens,
+    )
 
 
 def canary(

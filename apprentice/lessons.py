@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from apprentice.audits.trust import corrections, trusted
 from distill.collate import Chosen
-from distill.curriculum import compared, dealt, demonstrated, grouped, internalised, joined
+from distill.curriculum import compared, dealt, demonstrated, grouped, internalised
 from distill.encode import Reading
 from distill.excursions import Detours, Guide, excursion
 from distill.presets import PRESETS
@@ -46,6 +46,7 @@ class Lessons:
     """What is learned, step by step."""
 
     steps: tuple[tuple[Chosen, ...], ...]
+    fresh: int  # the first of these, which compare attempts: while they are the policy's own
     shown: Mapping[str, Shown]  # by the id of the reading in which it is carried out
     remarks: tuple[str, ...]
 
@@ -72,13 +73,12 @@ def lessons(limits: Distill, order: Order, library: Library) -> Lessons:
 
     fresh, remarks, passes = (), (), limits.passes
     if PRESETS[order.preset].practises:
-        fresh, remarks = _fresh(limits, order, library, gaps)
-    steps = tuple(dealt(fresh, limits.per_step, rng))
-    if steps:
-        passes = max(1, round(limits.replay * len(steps) / max(1, len(plans))))
+        chosen, remarks = _fresh(limits, order, library, gaps)
+        fresh = tuple(dealt(chosen, limits.per_step, rng))
+        passes = max(1, round(limits.replay * len(fresh) / max(1, len(plans))))
     replayed = (dealt(carried_out(), limits.per_step, rng) for _ in range(passes))
-    steps = tuple(joined(steps, chain.from_iterable(replayed)))
-    return Lessons(steps=steps, shown=shown, remarks=remarks)
+    steps = (*fresh, *chain.from_iterable(replayed))
+    return Lessons(steps=steps, fresh=len(fresh), shown=shown, remarks=remarks)
 
 
 def _corrected(

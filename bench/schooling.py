@@ -19,7 +19,7 @@ from agent.policy import Policy
 from agent.scripted import RandomPolicy
 from distill.adapters import Adapters, Lineage
 from distill.collate import Chosen, fed, rows_of
-from distill.curriculum import compared, dealt, demonstrated, grouped, joined, successes
+from distill.curriculum import compared, dealt, demonstrated, grouped, successes
 from distill.encode import Encoder
 from distill.engine import LocalPolicy, LocalSettings
 from distill.excursions import Detours, Guide, excursion
@@ -170,8 +170,9 @@ def practise(pupil: Pupil, number: int, deadline: float | None = None) -> bool:
         f" time, {len(chosen)} compared, {dict(dropped)}",
         flush=True,
     )
-    steps = list(joined(fresh, shown))
-    pace = Pace(rate=course.practice_rate, until=len(steps) + 1)
+    steps = [*fresh, *shown]  # what is fresh first, gently, while it is still the policy's own
+    warmup = max(WARMUP, len(fresh))
+    pace = Pace(rate=course.practice_rate, warmup=warmup, until=len(steps) + 1)
     _study(pupil, Training(pupil.student, pace), steps, course.preset)
     pupil.round_seconds = perf_counter() - began - pupil.seconds
     pupil.seconds = perf_counter() - began

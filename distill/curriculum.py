@@ -7,7 +7,6 @@ failures shown how a sibling did it.
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import chain, zip_longest
 from random import Random
 
 import torch
@@ -113,18 +112,6 @@ def dealt(chosen: Sequence[Chosen], per_step: int, rng: Random) -> Iterator[tupl
         step += group
     if step:
         yield tuple(step)
-
-
-def joined(
-    fresh: Iterable[Sequence[Chosen]], shown: Iterable[Sequence[Chosen]]
-) -> Iterator[tuple[Chosen, ...]]:
-    """Yield steps that hold all of both: what is fresh first, while it is still the policy's own.
-
-    >>> list(joined([("a", "b")], [("c",), ("d",)]))
-    [('a', 'b', 'c'), ('d',)]
-    """
-    for parts in zip_longest(fresh, shown, fillvalue=()):
-        yield tuple(chain.from_iterable(parts))
 
 
 def _unbriefed(chosen: Chosen) -> Chosen:

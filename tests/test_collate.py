@@ -14,7 +14,6 @@ from distill.curriculum import (
     demonstrated,
     grouped,
     internalised,
-    joined,
     success_shown,
     successes,
 )
@@ -174,13 +173,6 @@ def test_steps_keep_groups_together_and_forget_no_attempt():
         each.reading.episode.id for each in chosen
     }
     assert all(sum(each.group == step[0].group for each in step) == 3 for step in steps)
-
-
-def test_what_is_fresh_is_learned_first_and_all_of_both_is_learned():
-    fresh = [demonstrated([Reading(episode=LOST)])]
-    replayed = [demonstrated([Reading(episode=each)]) for each in (WON, LONG_WIN)]
-    assert list(joined(fresh, replayed)) == [(*fresh[0], *replayed[0]), replayed[1]]
-    assert list(joined(fresh, ())) == fresh
 
 
 def test_grouping_keeps_the_order_of_first_appearance():

@@ -10,7 +10,7 @@ from random import Random
 
 from distill.batch import Source
 from distill.collate import collate, rows_of
-from distill.curriculum import compared, dealt, demonstrated, grouped, joined
+from distill.curriculum import compared, dealt, demonstrated, grouped
 from distill.encode import Reading
 from distill.engine import LocalPolicy, LocalSettings
 from distill.presets import PRESETS
@@ -113,7 +113,7 @@ def test_reward_and_critique_teach_what_no_demonstration_showed():
     preset = PRESETS["reward+critique"]
     for number in range(12):
         chosen, _ = compared(grouped(play(policy, 16, 100 * number)), hints=True)
-        steps = joined(dealt(chosen, 32, rng), dealt(replayed, 2, rng))
+        steps = [*dealt(chosen, 32, rng), *dealt(replayed, 2, rng)]
         works = [collate(rows_of(tiny_encoder(), step)[0]) for step in steps]
         learn([taught(training.student, work, part_tokens=4096) for work in works], preset)
     after = share(play(policy, 16, 10_000))
