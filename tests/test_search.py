@@ -19,6 +19,7 @@ from agent.search.search import Why
 from agent.search.selection import bound, breadth, select
 from agent.search.settings import SearchSettings
 from agent.search.tree import Node
+from bench.search import QUICK, steps_per_s
 from environments.environment import ongoing
 from environments.episode import Completion, Ending, Split
 from environments.household.household import Household
@@ -202,6 +203,31 @@ def test_an_oracle_finds_the_optimum_of_125_ends_within_its_budget_and_beats_re_
         reranked += path_of(rank.found) == best
     assert found >= 38
     assert reranked <= 12
+
+
+def best_ends_found(peak, trees=30):
+    """Count the trees whose best end is found, led by a critic that knows the best end below."""
+    found = 0
+    for seed in range(trees):
+        world, payoff, best = thicket_of_payoffs(seed)
+
+        def below(path, payoff=payoff):
+            return max(worth for end, worth in payoff.items() if end[: len(path)] == path)
+
+        judged = critics(value=Knowing(below), outcome=Knowing(payoff.__getitem__))
+        how = {"fewest": 5, "fewest_first": 5, "misses": 50, "exploration": 0.2, "at_once": 2}
+        search = searched(world, seed, critics=judged, budget=60, rollouts=0, peak=peak, **how)
+        found += path_of(search.found) == best
+    return found
+
+
+def test_one_good_branch_among_bad_ones_is_followed_by_its_peak_and_not_by_the_mean():
+    assert best_ends_found(peak=1.0) >= 28
+    assert best_ends_found(peak=0.0) <= 18
+
+
+def test_a_house_is_simulated_at_2000_steps_a_second_of_the_processor():
+    assert steps_per_s(replace(QUICK, searches=1)) >= 2_000  # about 9,000 where it was written
 
 
 def test_re_ranking_makes_whole_attempts_and_takes_the_one_judged_best():

@@ -6,14 +6,17 @@ from agent.search.settings import SearchSettings
 from agent.search.tree import Node
 
 
-def bound(node: Node, parent_visits: int, exploration: float) -> float:
+def bound(node: Node, parent_visits: int, exploration: float, peak: float = 0.0) -> float:
     """Return the upper confidence bound of a child (UCB1, Auer et al. 2002).
+
+    Of its mean, or of so much of the best score found below it (`SearchSettings.peak`).
 
     q/n + c sqrt(ln N / n), as AlphaLLM's code has it; its formula, as typeset, divides within the
     logarithm and explores less the more often the parent was visited.
     """
     visits = node.visits + node.under_way
-    return node.pessimistic + exploration * sqrt(log(max(parent_visits, 1)) / max(visits, 1))
+    worth = (1 - peak) * node.pessimistic + peak * node.peak
+    return worth + exploration * sqrt(log(max(parent_visits, 1)) / max(visits, 1))
 
 
 def breadth(importance: float, settings: SearchSettings, *, first: bool = False) -> int:
@@ -43,7 +46,7 @@ def select(root: Node, settings: SearchSettings) -> Node | None:
         ready = [child for child in node.children if _promising(child, settings)]
         if not ready:
             return None
-        node = max(ready, key=lambda child: bound(child, visits, settings.exploration))
+        node = max(ready, key=lambda child: _bound(child, visits, settings))
     return node
 
 
@@ -57,6 +60,10 @@ def close(node: Node, settings: SearchSettings) -> None:
 
 def _open(node: Node, settings: SearchSettings) -> bool:
     return wants_child(node, settings) or any(not child.closed for child in node.children)
+
+
+def _bound(node: Node, parent_visits: int, settings: SearchSettings) -> float:
+    return bound(node, parent_visits, settings.exploration, settings.peak)
 
 
 def _promising(node: Node, settings: SearchSettings) -> bool:

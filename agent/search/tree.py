@@ -37,6 +37,7 @@ class Node:
     score: float = 0.0  # the critics', when it was new
     visits: int = 0
     total: float = 0.0
+    peak: float = -1.0  # the best score found at and below it
     under_way: int = 0  # branches being grown below it
     repeats: int = 0  # how often the policy proposed it again
     tries: int = 0  # proposals asked for here
@@ -82,6 +83,7 @@ class Node:
         for node in self.way:
             node.visits += 1
             node.total += score
+            node.peak = max(node.peak, score)
 
     def walk(self) -> Iterator["Node"]:
         """Yield this node and all below it, parents first."""
