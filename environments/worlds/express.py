@@ -17,8 +17,8 @@ from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
 from environments.errors import UnknownNameError, UserError
 from environments.extras import EXTRAS, require
-from environments.transcript import NOT_AN_ACTION
 from environments.worlds.jvm import Jvm
+from environments.worlds.lent import LentPlay, Pool
 
 NAME = "textworld_express"
 
@@ -68,6 +68,7 @@ class Game:
     kind: str
     fold: str
     seed: int
+    goal: str
     gold: tuple[str, ...]
 
 
@@ -105,6 +106,30 @@ class Engine:
         return tuple(join("\n", self.runtime.getGoldActionSequence()).split("\n"))
 
 
+class Player:
+    """An engine that says what it shows in our words."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._score = 0.0
+
+    def begin(self, game: Game) -> Observation:
+        self._score = 0.0
+        shown = self._engine.begin(game.seed, game.fold)
+        text = OPENING.format(text=shown["observation"].strip(), goal=game.goal)
+        return ongoing(text, _actions(shown))
+
+    def act(self, action: str) -> Observation:
+        shown = self._engine.act(action)
+        text = shown["observation"].strip()
+        gained, self._score = shown["score"] - self._score, shown["score"]
+        if shown["tasksuccess"] or shown["score"] >= 1:
+            return solved(text, reward=gained)
+        return (
+            failed(text) if shown["taskfailure"] else ongoing(text, _actions(shown), reward=gained)
+        )
+
+
 class SizeError(UserError, ValueError):
     """A game cannot be played in the size that was asked for."""
 
@@ -140,7 +165,9 @@ class Express:
         self._sizes = {**SIZES, **(sizes or {})}
         self._jar = Path(str(distribution(EXTRAS[NAME][0]).locate_file(JAR)))
         self._machines = [Jvm(NAME, self._jar)]
-        self._free: dict[str, list[Engine]] = {kind: [] for kind in kinds}
+        self._pools: dict[str, Pool[Game]] = {
+            kind: Pool(lambda kind=kind: Player(self._engine(kind)), waits=False) for kind in kinds
+        }
         self._lock = threading.Lock()
         self._games: dict[str, Game] = {}
         self._tasks: dict[str, Task] = {}
@@ -161,26 +188,18 @@ class Express:
             raise UnknownNameError("game", id, ("KIND/FOLD/SEED",))
         return self._tasks[id]
 
-    def start(self, task: Task) -> "ExpressPlay":
-        return ExpressPlay(self, self._games[task.id], task.goal)
+    def start(self, task: Task) -> LentPlay[Game]:
+        return LentPlay(self._pools[task.kind], self._games[task.id])
 
     def gold(self, task: Task) -> tuple[str, ...]:
         return self._games[task.id].gold
 
-    def take(self, kind: str) -> Engine:
-        """Return an engine for a kind of game, which nobody else has."""
+    def _engine(self, kind: str) -> Engine:
         with self._lock:
-            if self._free[kind]:
-                return self._free[kind].pop()
             if kind in ALONE:
                 self._machines.append(Jvm(NAME, self._jar))
             machine = self._machines[-1 if kind in ALONE else 0]
         return Engine.loaded(machine, kind, self._sizes[kind])
-
-    def give_back(self, kind: str, engine: Engine) -> None:
-        """Let others have an engine."""
-        with self._lock:
-            self._free[kind].append(engine)
 
     def _list(self, kind: str, counts: Mapping[Split, int]) -> None:
         """List games of one kind, leaving out those that open as one before.
@@ -188,66 +207,13 @@ class Express:
         Small games repeat: of the first 60 of each fold, 9 openings of cookingworld and 19 of coin
         are in both train and dev.
         """
-        engine = self.take(kind)
+        engine = self._engine(kind)
         seen: set[str] = set()
         for split, count in counts.items():
             for task, game in islice(_distinct(engine, kind, split, seen), count):
                 self._games[task.id] = game
                 self._tasks[task.id] = task
-        self.give_back(kind, engine)
-
-
-class ExpressPlay:
-    """One game in play."""
-
-    def __init__(self, world: Express, game: Game, goal: str) -> None:
-        self._world = world
-        self._game = game
-        self._goal = goal
-        self._done: list[str] = []
-        self._score = 0.0
-        self._engine: Engine | None = world.take(game.kind)  # None: closed
-        shown = self._engine.begin(game.seed, game.fold)
-        text = OPENING.format(text=shown["observation"].strip(), goal=goal)
-        self._observation = ongoing(text, _actions(shown))
-
-    @property
-    def observation(self) -> Observation:
-        return self._observation
-
-    def step(self, action: str) -> Observation:
-        if self._engine is None or self._observation.ending is not None:
-            raise RuntimeError("this play is over; start the task again")
-        action = action.strip()
-        if action not in self._observation.admissible:
-            self._observation = ongoing(NOT_AN_ACTION, self._observation.admissible)
-        else:
-            self._done.append(action)
-            self._show(self._engine.act(action))
-        return self._observation
-
-    def fork(self) -> "ExpressPlay":
-        """Return a play that goes on from here by itself; it is led here again, in milliseconds."""
-        twin = ExpressPlay(self._world, self._game, self._goal)
-        for action in self._done:
-            twin.step(action)
-        twin._observation = self._observation
-        return twin
-
-    def close(self) -> None:
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            self._world.give_back(self._game.kind, engine)
-
-    def _show(self, shown: Shown) -> None:
-        text = shown["observation"].strip()
-        gained, self._score = shown["score"] - self._score, shown["score"]
-        if shown["tasksuccess"] or shown["score"] >= 1:
-            self._observation = solved(text, reward=gained)
-        elif shown["taskfailure"]:
-            self._observation = failed(text)
-        else:
-            self._observation = ongoing(text, _actions(shown), reward=gained)
+        self._pools[kind].give_back(Player(engine))
 
 
 def _distinct(
@@ -266,7 +232,7 @@ def _distinct(
             gold = _straight(engine, seed, fold, gold)
         id = f"{kind}/{fold}/{seed}"
         task = Task(id=id, environment=NAME, split=split, kind=kind, goal=goal)
-        yield task, Game(kind, fold, seed, gold)
+        yield task, Game(kind, fold, seed, goal, gold)
 
 
 def _straight(engine: Engine, seed: int, fold: str, walk: Sequence[str]) -> tuple[str, ...]:

