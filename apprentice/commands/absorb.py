@@ -106,8 +106,13 @@ def _say(learned: Learned, looked_at: int, *, as_json: bool) -> None:
         })  # fmt: skip
         return
     console = out()
-    made = ", ".join(f"{many} {kind}s" for kind, many in kinds.items()) or "nothing new"
-    console.print(Text(f"{looked_at} episodes looked at: {made}, {len(told.critiques)} critiques"))
+    made = ", ".join(_counted(many, kind) for kind, many in kinds.items()) or "nothing new"
+    critiques = _counted(len(told.critiques), "critique")
+    console.print(Text(f"{_counted(looked_at, 'episode')} looked at: {made}, {critiques}"))
     for reason, many in (skipped | rejected).items():
         console.print(Text(inert(f"  {many:>5}  {reason}"), style="dim"))
     console.print("look at them: apprentice skills list; let them prove: apprentice skills prove")
+
+
+def _counted(many: int, what: str) -> str:
+    return f"{many} {what}" if many == 1 else f"{many} {what}s"
