@@ -99,6 +99,19 @@ def test_all_of_a_store_is_the_same_in_the_other(tmp_path, database):
     assert contents(back) == contents(source)
 
 
+def test_a_store_that_was_lived_in_anywhere_is_the_same_in_a_file(tmp_path, database):
+    target = tmp_path / "target.db"
+    lived(database, 30)
+    copy(database, target, told)
+    assert contents(target) == contents(database)
+    with Annotations.open(database) as here, Annotations.open(target) as there:
+        assert here.of("e3") == there.all() != ()
+    with Trials.open(database) as here, Trials.open(target) as there:
+        assert here.going() == there.going() != []
+        here.end(here.going()[0], Result.PROMOTED, MORNING)
+        assert (here.spending().rounds, here.spending().adopted) == (1, 1)
+
+
 @pytest.mark.postgresql(slow=True)
 def test_a_copy_that_is_cut_off_after_any_page_goes_on(tmp_path, database):
     source = tmp_path / "source.db"
