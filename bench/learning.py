@@ -63,7 +63,7 @@ SMALL = Course(
     rounds=1,
     tasks=28,
     attempts=2,
-    practice_rate=1e-4,
+    practice_rate=1.5e-4,
     replay=2,
     detours=Detours(chance=0.6, blunder=0.0),
     length=1024,

@@ -43,6 +43,7 @@ from environments.errors import ContextFullError
 from environments.seed import derive
 from environments.transcript import Turn, transcript
 from environments.untried import untried
+from memory.hindsight import retold
 from memory.prune import prune
 
 LANES = 16
@@ -180,10 +181,15 @@ def practise(pupil: Pupil, number: int, deadline: float | None = None) -> bool:
 
 
 def found_out(
-    world: Environment, groups: Iterable[Sequence[Episode]], known: Collection[Task]
+    world: Environment, groups: Sequence[Sequence[Episode]], known: Collection[Task]
 ) -> dict[Task, tuple[str, ...]]:
-    """Return how tasks can be solved that nobody knew of: as the best attempt did, to the point."""
-    best = (chosen.reading.episode for chosen in successes(groups))
+    """Return how tasks can be solved that nobody knew of: as the best attempt did, to the point.
+
+    What failed is looked at in hindsight: it solved something else, perhaps.
+    """
+    failed = (each for group in groups for each in group if not each.solved)
+    other = grouped(told for each in failed for told in retold(each, world))
+    best = (chosen.reading.episode for chosen in successes([*groups, *other]))
     proven = ((each.task, prune(each, world)) for each in best if each.task not in known)
     return {
         task: tuple(move.action for move in pruned.moves)

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self, runtime_checkable
 
-from environments.episode import Ending, Split, Task
+from environments.episode import Ending, Episode, Split, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,15 @@ class Recognizable(Protocol):
     @property
     def state(self) -> Hashable:
         """What decides all that may still happen; not what has been seen on the way."""
+        ...
+
+
+@runtime_checkable
+class Retrospective(Protocol):
+    """An environment that can say in hindsight what an attempt would have solved."""
+
+    def achieved(self, episode: Episode) -> tuple[Task, ...]:
+        """Return other tasks, of the same split, that it may have solved on its way."""
         ...
 
 

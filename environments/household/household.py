@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from environments.environment import Observation, ongoing, solved
-from environments.episode import Split, Task
+from environments.episode import Episode, Split, Task
 from environments.household.engine import House, Move
 from environments.household.games import KINDS, NAME, Game, known_kinds, open_games
 from environments.household.generator import MOST_OBJECTS, MOST_RECEPTACLES, GeneratedGames
+from environments.household.hindsight import asked_instead, asking, deeds, instead, original
 from environments.household.state import State
 from environments.household.words import WELCOME
 from environments.transcript import NOT_AN_ACTION
@@ -79,18 +80,27 @@ class Household:
         return self._games.tasks(split)
 
     def task(self, id: str) -> Task:
-        return self._games.task(id)
+        task, other = self._games.task(original(id)), asked_instead(id)
+        return instead(task, *other) if other else task
+
+    def achieved(self, episode: Episode) -> tuple[Task, ...]:
+        """Return the other tasks that an attempt may have solved on its way, in that order."""
+        return tuple(instead(episode.task, *deed) for deed in deeds(episode.actions))
 
     def start(self, task: Task) -> "HouseholdPlay":
         house, _ = self._house(task)
         return HouseholdPlay(house, WELCOME.format(view=house.opening, goal=task.goal))
 
-    def gold(self, task: Task) -> tuple[str, ...]:
+    def gold(self, task: Task) -> tuple[str, ...] | None:
         return self._house(task)[1]
 
-    def _compile(self, task: Task) -> tuple[House, tuple[str, ...]]:
-        game = self._games.game(task)
-        return House(game.problem), game.gold
+    def _compile(self, task: Task) -> tuple[House, tuple[str, ...] | None]:
+        other = asked_instead(task.id)
+        if other is None:
+            game = self._games.game(task)
+            return House(game.problem), game.gold
+        game = self._games.game(self._games.task(original(task.id)))
+        return House(asking(game.problem, *other)), None
 
 
 class HouseholdPlay:
