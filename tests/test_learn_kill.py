@@ -4,10 +4,12 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
+from shutil import copytree
 
 import pytest
 from safetensors.torch import load_file
@@ -40,6 +42,60 @@ def undisturbed(place):
     return _state(place / "calm"), time.monotonic() - began
 
 
+FULL = {
+    "memory": {"recall": "worth", "admission": "off", "floor": 0.0, "left_out": 0.3},
+    "critic": {"use": "evidence"},
+    "gate": {"tries": 2, "ranged": 4},
+    "learn": {"probes": 4},
+}
+"""Every stage has something to do: memories are used, critics asked, ranges compared."""
+
+
+class Nursery:
+    """Starts rounds in children of one process that has loaded everything."""
+
+    def __init__(self, place):
+        path = os.pathsep.join(map(str, (place / "site", TESTS, TESTS.parent)))
+        self.place = place
+        self.worker = subprocess.Popen(
+            [sys.executable, TESTS / "learn_worker.py"], env=environment(PYTHONPATH=path),
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+
+    def started(self, home):
+        """Begin or go on with a round, and return its process id."""
+        args = ("learn", "--config", self.place / "full.toml", "--home", self.place / home)
+        self.worker.stdin.write("\t".join(map(str, args)) + "\n")
+        self.worker.stdin.flush()
+        return int(self.worker.stdout.readline())
+
+    def ended(self):
+        return int(self.worker.stdout.readline())
+
+    def whole(self, home):
+        """Carry a round out without a kill, and return how long it took."""
+        self.started(home)
+        began = time.monotonic()
+        assert self.ended() == 0, (self.place / f"{home}.log").read_text()
+        return time.monotonic() - began
+
+    def killed(self, home, after_s):
+        """Go on with a round for so long; say whether it had to be killed."""
+        child = self.started(home)
+        time.sleep(after_s)
+        os.kill(child, signal.SIGKILL)  # no other process can have its number: nobody waited yet
+        return self.ended() == -signal.SIGKILL
+
+
+@pytest.fixture(scope="module")
+def nursery(place):
+    written_settings(place / "full.toml", place / "model", 5, **FULL)
+    nursery = Nursery(place)
+    yield nursery
+    nursery.worker.stdin.close()
+    nursery.worker.wait()
+
+
 def _started(place, home):
     args = [APPRENTICE, "learn", "--config", place / "small.toml", "--home", place / home]
     path = os.pathsep.join(map(str, (place / "site", TESTS, TESTS.parent)))
@@ -60,12 +116,18 @@ def _killed(place, home, after_s):
     return process.wait() == -signal.SIGKILL
 
 
-def _finished(home):
-    """Return whether the round is over: another start would begin the next one."""
+def _finished(home, rounds=1):
+    """Return whether so many rounds are over: another start would begin the next one."""
     if not home.exists():
         return False
-    with open_rounds(load({"home": home})) as rounds:
-        return bool(rounds.all()) and rounds.unfinished() is None
+    with open_rounds(load({"home": home})) as kept:
+        return len(kept.all()) == rounds and kept.unfinished() is None
+
+
+def _stage(home):
+    """Return how many stages of the last round are finished."""
+    with open_rounds(load({"home": home})) as kept:
+        return len(kept.reports(kept.all()[-1].id)) if kept.unfinished() else 0
 
 
 def _saved_since(moment, home):
@@ -74,10 +136,10 @@ def _saved_since(moment, home):
 
 
 def _state(home):
-    """Return all that a round leaves behind but for what clocks said."""
+    """Return all that the last round leaves behind but for what clocks said."""
     config = load({"home": home})
     with make_store(config) as store, make_bank(config) as bank, open_rounds(config) as rounds:
-        (round,) = rounds.all()
+        round = rounds.all()[-1]
         assert round.finished is not None
         record = record_of(rounds.reports(round.id))
         items = [_timeless(item) for item in bank.items()]
@@ -85,6 +147,10 @@ def _state(home):
             "episodes": {each.id: _bare(each) for each in store.episodes()},
             "logprobs": {each.id: _logprobs(each) for each in store.episodes()},
             "memories": items,
+            "recalled": {
+                each.id: [replace(use, at=NOON) for use in bank.recalled(each.id)]
+                for each in store.episodes()
+            },
             "verdict": _judgment(record.examine),
             "promoted": record.promote,
             "weights": {
@@ -118,7 +184,7 @@ def _timeless(item):
 
 
 def _assert_same(found, wanted):
-    for what in ("episodes", "memories", "verdict", "promoted"):
+    for what in ("episodes", "memories", "recalled", "verdict", "promoted"):
         assert found[what] == wanted[what], what
     for id, logprobs in wanted["logprobs"].items():
         assert found["logprobs"][id] == pytest.approx(logprobs, abs=1e-4), id
@@ -145,6 +211,32 @@ def _kills(place, undisturbed, home, times, seed):
 
 def test_a_round_killed_three_times_ends_as_if_it_had_not_been(place, undisturbed):
     assert _kills(place, undisturbed, "stormy", 3, seed=1) > 0
+
+
+@pytest.mark.slow
+def test_a_round_with_all_its_stages_killed_at_twenty_moments_ends_as_if_it_had_not_been(
+    place, nursery
+):
+    """The second round of a home, so that there are memories to recall; again until 20 kills."""
+    nursery.whole("first")
+    copytree(place / "first", place / "second")
+    seconds = nursery.whole("second")
+    wanted = _state(place / "second")
+    rng, disturbed = Random(20), list[int]()
+    for storm in range(10):
+        home = f"gale-{storm}"
+        copytree(place / "first", place / home)
+        while len(disturbed) < 20 and not _finished(place / home, rounds=2):
+            if nursery.killed(home, rng.uniform(0, seconds / 4)):
+                disturbed.append(_stage(place / home))
+        if not _finished(place / home, rounds=2):
+            nursery.whole(home)
+        _assert_same(_state(place / home), wanted)
+        if len(disturbed) == 20:
+            break
+    print(f"finished stages at each kill: {disturbed}")  # noqa: T201 - for the log
+    assert len(disturbed) == 20
+    assert len(set(disturbed)) >= 4
 
 
 @pytest.mark.slow

@@ -50,10 +50,11 @@ def small_config(home: Path, model: Path, **changes: Any) -> Config:
     return load(tree)
 
 
-def written_settings(file: Path, model: Path, seed: int) -> Path:
+def written_settings(file: Path, model: Path, seed: int, **changes: dict[str, Any]) -> Path:
     """Write the same settings as a file, for the command line."""
     lines = [f"seed = {seed}"]
-    for section, values in SMALL.items():
+    sections = {name: SMALL.get(name, {}) | changes.get(name, {}) for name in {**SMALL, **changes}}
+    for section, values in sections.items():
         chosen = {**values, "use": f"local:{model}"} if section == "policy" else values
         lines.append(f"[{section}]")
         lines += [f"{name} = {json.dumps(value)}" for name, value in chosen.items()]
