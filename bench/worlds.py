@@ -35,9 +35,26 @@ CHOICES: Mapping[str, Mapping[str, object]] = {
 EMPTY = frozenset({"harbor", "mcp", "openenv"})
 """Worlds without tasks of their own."""
 
-GUESSES = ("0", "1", "yes", "no", "return None", "return True", "return []", "return x")
-"""What chance says where any text is an action."""
+GUESSES: Mapping[str, tuple[str, ...]] = {
+    "code": ("return None", "return True", "return []", "return x"),
+    "reasoning_gym": ("0", "1", "yes", "no"),
+    "scienceworld": (
+        "look around",
+        *(f"go to {room}" for room in ("kitchen", "outside", "workshop", "greenhouse")),
+        *(f"focus on {thing}" for thing in ("thermometer", "red light bulb", "dove egg")),
+        "pick up thermometer",
+    ),
+    "tau2": (
+        "Who are you?",
+        *(
+            f'{{"name": "{tool}", "arguments": {{}}}}'
+            for tool in ("list_all_product_types", "transfer_to_human_agents", "done")
+        ),
+    ),
+}
+"""What chance says where any text is an action, by world."""
 
+NOTHING = ("0",)
 MOST_S = 600  # a world that takes longer is stuck
 
 
@@ -106,7 +123,7 @@ def wander(world: Environment, task: Task) -> tuple[bool, float, int, float]:
     steps = 0
     began = perf_counter()
     while play.observation.ending is None and steps < STEPS:
-        play.step(rng.choice(play.observation.admissible or GUESSES))
+        play.step(rng.choice(play.observation.admissible or GUESSES.get(world.name, NOTHING)))
         steps += 1
     seconds = perf_counter() - began
     ending = play.observation.ending
