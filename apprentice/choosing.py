@@ -7,9 +7,10 @@ again without new experience is told that there is nothing to learn.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import chain, islice, zip_longest
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from apprentice.acting import BASE
 from apprentice.audits.sample import name_of
 from apprentice.audits.trust import measured_gaps
 from apprentice.orders import STEM, Library, Order, ordered
+from apprentice.staleness import ages, fresh
 from distill.collate import fed
 from distill.curriculum import compared
 from distill.encode import Dropped, Encoded, Encoder, Reading, Reason
@@ -80,7 +82,8 @@ def place_order(
     groups: list[list[Episode]] = []
     dropped: Dropped = Counter()
     if preset.practises:
-        groups, dropped = _attempts(library, encoder, only, limits.episodes)
+        usable = partial(fresh, ages=ages(library.adapters, acting), most=limits.staleness)
+        groups, dropped = _attempts(library, encoder, only, limits.episodes, usable)
     critiques = _critiques(library.bank, chain(*groups)) if preset.teaches else {}
     chosen, even = _comparable(groups, critiques)
     dropped.update(even)
@@ -163,13 +166,28 @@ def _usable(item: Demonstration) -> bool:
 
 
 def _attempts(
-    library: Library, encoder: Encoder, only: Collection[str] | None, most: int | None
+    library: Library,
+    encoder: Encoder,
+    only: Collection[str] | None,
+    most: int | None,
+    usable: Callable[[str], bool],
 ) -> tuple[list[list[Episode]], Dropped]:
-    """Return the attempts by task that can be read, the newest tasks first, and why others not."""
+    """Return the attempts by task that can be read, the newest tasks first, and why others not.
+
+    Args:
+        library: where they are.
+        encoder: says which can be read token by token.
+        only: among these; None: among all that no order has named yet.
+        most: how many; None: any number.
+        usable: whether the attempts of this policy are.
+    """
     groups: list[list[Episode]] = []
     dropped: Dropped = Counter()
     held = 0
-    for rows in _rows(library, only):
+    for made in _rows(library, only):
+        rows = [row for row in made if usable(row.policy)]
+        if len(rows) < len(made):
+            dropped[Reason.STALE] += len(made) - len(rows)
         if most is not None and held + len(rows) > most:
             continue
         group: list[Episode] = []

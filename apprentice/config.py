@@ -173,6 +173,7 @@ class Distill(Section):
     replay: int = Field(default=4, ge=0)  # demonstrations mixed into each of them
     part_tokens: PositiveInt = 4096  # computed at once: memory grows with it
     length: PositiveInt = 2048  # tokens; longer episodes are left out
+    staleness: int | None = Field(default=None, ge=0)  # trainings since an attempt; None: any
     internalise: bool = False  # learn to do without what memory said
     checkpointing: bool = False  # a third slower, for much less memory
     every: PositiveInt = 20  # steps between two checkpoints, and two looks at the canaries

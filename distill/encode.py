@@ -32,6 +32,7 @@ class Reason(StrEnum):
     EMPTY_GROUP = "no attempt of the group is usable"
     LONE_ATTEMPT = "the only attempt of its group"
     EVEN_GROUP = "all rewards of the group are equal"
+    STALE = "made by another policy, or too many trainings ago"
 
 
 Dropped: TypeAlias = Counter[Reason]

@@ -79,7 +79,7 @@ def processes(beginning: str, under: int | None = None) -> list[int]:
     return found
 
 
-def waited_for(found, seconds: float = 60.0):
+def waited_for(found, seconds: float = 240.0):
     """Return what is found, once it is."""
     until = time.monotonic() + seconds
     while not (what := found()):
