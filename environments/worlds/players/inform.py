@@ -2,6 +2,8 @@
 
 import re
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from environments.extras import load
 from environments.worlds.players.answering import Answer, answer
 
 TITLE = "$$$$"  # the game's name in large letters, before its first words
+FILE = "game.z8"
 FAREWELL = "Would you like to RESTART"
 STATUS = re.compile(r"\s*>\s+-= [^\n]* =-[^\n]*\Z")  # the room and the score, in the last line
 
@@ -37,16 +40,18 @@ class Player:
         return shown(self._game.step(action)[0])
 
     def _made(self, game: dict[str, Any]) -> Path:
-        ready = self._folder / game["name"] / "game.z8"
+        ready = self._folder / game["name"]
         if not ready.exists():
-            ready.parent.mkdir(exist_ok=True)
             generator = load("textworld", "textworld.generator")
             challenge = load("textworld", "textworld.challenges").CHALLENGES[game["challenge"]]
+            making = Path(tempfile.mkdtemp(dir=self._folder))
             options = load("textworld", "textworld").GameOptions()
             options.seeds = game["seed"]
-            options.path = str(ready)
+            options.path = str(making / FILE)
             generator.compile_game(challenge[1](game["settings"], options), options)
-        return ready
+            with suppress(OSError):  # another player was faster, with the same game
+                making.rename(ready)
+        return ready / FILE
 
 
 def shown(state: Any) -> Answer:  # noqa: ANN401 - the package has no types
