@@ -21,6 +21,7 @@ from agent.tagging import Tagging
 from environments.anchor import Anchor
 from environments.environment import Environment
 from environments.episode import Ending, Episode, Split
+from environments.errors import UnknownNameError
 from memory.abstract import abstracted, situation
 from memory.admission import Outcome, decide
 from memory.alike import Alike
@@ -124,7 +125,7 @@ async def absorb_skills(
 
 def demonstrate(episode: Episode, environment: Environment | None, made: datetime) -> Demonstration:
     """Return a solved episode as a demonstration, with numbers in its moves and nowhere else."""
-    pruned = prune(episode, environment)
+    pruned = prune(episode, environment if _knows(environment, episode) else None)
     return Demonstration(
         environment=episode.task.environment,
         kind=episode.task.kind,
@@ -135,6 +136,17 @@ def demonstrate(episode: Episode, environment: Environment | None, made: datetim
         replayed=pruned.replayed,
         source=Source.of(episode, anchor=Anchor.ENVIRONMENT, made=made),
     )
+
+
+def _knows(environment: Environment | None, episode: Episode) -> bool:
+    """Return whether an episode can be played again: one of someone else's world cannot."""
+    if environment is None:
+        return False
+    try:
+        environment.task(episode.task.id)
+    except UnknownNameError:
+        return False
+    return True
 
 
 def lesson_of(episode: Episode, advice: Advice, critique: Critique) -> Lesson:
@@ -212,7 +224,7 @@ def _case(episode: Episode, group: Sequence[Episode], by: Absorber) -> Case:
         instructions=world.instructions if world else "",
         siblings=tuple(others[:MOST_SIBLINGS]),
         demonstrations=_shown(episode, group, by.bank),
-        gold=(world.gold(episode.task) if world else None) or (),
+        gold=(world.gold(episode.task) if world and _knows(world, episode) else None) or (),
         past=by.past,
     )
 
