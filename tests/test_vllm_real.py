@@ -107,8 +107,8 @@ def test_greedy_episodes_are_those_of_the_local_policy_up_to_its_numerics(base, 
     )
     found = twins(config, Split.TRAIN, 10)
     assert found.served.mismatch.decisions > 100
-    assert found.own.mismatch.most < 0.02  # the local engine's own distance, in bfloat16
-    assert found.served.mismatch.mean < 0.1
+    assert found.own.mismatch.mean < 0.05  # the local engine's own distance, in bfloat16
+    assert found.served.mismatch.mean < 0.05
     assert found.served.mismatch.kl < 0.02
     assert found.served.mismatch.capped < 0.01
     assert found.together >= found.own.steps // 4
