@@ -7,7 +7,7 @@ arXiv:2602.08234). A broken episode teaches nothing, and one of a held-out task 
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -26,6 +26,7 @@ from memory.abstract import abstracted, situation
 from memory.admission import Outcome, decide
 from memory.alike import Alike
 from memory.bank import Bank
+from memory.hindsight import retold
 from memory.induce import induce
 from memory.items import Critique, Demonstration, HeldOutError, Item, Lesson, Source
 from memory.prune import prune
@@ -64,6 +65,7 @@ class Absorber:
     environment: Environment | None = None  # None: what is pruned cannot be proven
     critic: Judging | None = None  # None: only solved episodes teach
     past: tuple[str, ...] = ()  # names of policies that acted before; one of them may be the critic
+    hindsight: bool = False  # whether an unsolved attempt is a demonstration of what it did solve
 
 
 @dataclass(kw_only=True)
@@ -174,7 +176,20 @@ async def _absorb_task(group: Sequence[Episode], by: Absorber, report: Absorbed)
             _settle(demonstrate(episode, by.environment, by.clock()), by, report)
     for episode in new:
         if not episode.solved:
+            _look_back(episode, by, report)
             await _learn(_case(episode, whole, by), by, report)
+
+
+def _look_back(episode: Episode, by: Absorber, report: Absorbed) -> None:
+    """Store what an unsolved episode solved without being asked to."""
+    if by.environment is None or not by.hindsight:
+        return
+    held = {each.task for each in by.bank.derived(episode.id) if isinstance(each, Demonstration)}
+    for told in retold(episode, by.environment):
+        if told.task.id not in held:
+            shown = demonstrate(told, by.environment, by.clock())
+            source = replace(shown.source, episodes=(episode.id,))
+            _settle(replace(shown, source=source), by, report)
 
 
 async def _learn(case: Case, by: Absorber, report: Absorbed) -> None:

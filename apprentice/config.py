@@ -143,6 +143,7 @@ class Memory(Section):
     embedder_dtype: Literal["auto", "float32", "bfloat16"] = "auto"  # each has its own vectors
     admission: Literal["proof", "review", "off"] = "proof"  # how a candidate becomes active
     set_aside: float = Field(default=0.25, gt=0, le=1)  # share of train tasks it is proved on
+    hindsight: bool = False  # what an unsolved attempt did solve is a demonstration of that
     chroma_host: str = ""  # of a Chroma server; empty: embedded, owned by one process
     chroma_port: PositiveInt = 8000
     chroma_ssl: bool = False  # over HTTPS, as a token should go
@@ -170,7 +171,7 @@ class Distill(Section):
     detour_chance: float | None = Field(default=None, ge=0, le=1)  # None: as `Detours` has it
     detour_longest: PositiveInt | None = None  # places; None: as `Detours` has it
     per_step: PositiveInt = 2  # attempts an optimizer step learns from, groups kept whole
-    replay: int = Field(default=4, ge=0)  # demonstrations mixed into each of them
+    replay: int = Field(default=4, ge=0)  # demonstrations for each of them; each at least once
     part_tokens: PositiveInt = 4096  # computed at once: memory grows with it
     length: PositiveInt = 2048  # tokens; longer episodes are left out
     staleness: int | None = Field(default=None, ge=0)  # trainings since an attempt; None: any

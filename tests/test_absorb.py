@@ -23,6 +23,7 @@ from bank_builders import a_lesson, a_recall, a_source
 from criticizing import ADVICE, FAILED, GOLD, TASK, WORLD, an_answer
 from environments.anchor import Anchor
 from environments.episode import Ending, Split
+from environments.household.household import Household
 from memory.abstract import instances, lint
 from memory.alike import alike
 from memory.bank import Bank
@@ -31,6 +32,8 @@ from memory.items import Demonstration, HeldOutError, Lesson, Skill, Standing, t
 from memory.store import Store
 from wandering import NOON, excursions, recorded
 from worlds import Workshop
+
+HOUSE = Household.generated(kinds=("pick_and_place_simple",), max_receptacles=6, train=6)
 
 
 class WordHashes:
@@ -132,6 +135,25 @@ def test_the_critic_says_of_each_item_that_was_shown_whether_it_helped(home):
     assert report.rejections == {"judges a note that was not shown": 1}
     assert [use.tag for use in home.bank.uses(shown.id)] == [Tag.HARMFUL]
     assert [use.tag for use in home.bank.uses(left_out.id)] == [None]
+
+
+def test_in_hindsight_an_unsolved_episode_demonstrates_what_it_did_solve_once(home):
+    task = HOUSE.tasks(Split.TRAIN)[0]
+    actions = (
+        "go to countertop 1", "take egg 1 from countertop 1", "go to garbagecan 1",
+        "move egg 1 to garbagecan 1",
+    )  # fmt: skip
+    episode = recorded(HOUSE, task, actions, id="e1")
+    home.store.add(episode)
+    by = replace(absorber(home, environment=HOUSE), hindsight=True)
+    for _ in range(2):
+        asyncio.run(absorb([episode], by))
+        (item,) = home.bank.items(environment=HOUSE.name)
+        assert isinstance(item, Demonstration)
+        assert item.replayed
+        assert [move.action for move in item.moves] == list(actions)
+        assert item.source.episodes == ("e1",)
+        assert HOUSE.task(item.task).goal.split()[2] == "egg"
 
 
 def test_a_broken_episode_teaches_nothing(home):

@@ -63,6 +63,7 @@ async def learn_from(config: Config, episodes: Sequence[Episode], bank: Bank) ->
         environment=make_environment(config),
         critic=_critic(config, judge),
         past=tuple(map(name_of, past_policies(config))),
+        hindsight=config.memory.hindsight,
     )
     try:
         told = await absorb((each for each in episodes if not _of_a_proof(each)), by)
