@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
@@ -83,7 +84,8 @@ class Nursery:
         """Go on with a round for so long; say whether it had to be killed."""
         child = self.started(home)
         time.sleep(after_s)
-        os.kill(child, signal.SIGKILL)  # no other process can have its number: nobody waited yet
+        with suppress(ProcessLookupError):  # it came to its end by itself
+            os.kill(child, signal.SIGKILL)
         return self.ended() == -signal.SIGKILL
 
 
@@ -92,8 +94,7 @@ def nursery(place):
     written_settings(place / "full.toml", place / "model", 5, **FULL)
     nursery = Nursery(place)
     yield nursery
-    nursery.worker.stdin.close()
-    nursery.worker.wait()
+    nursery.worker.communicate()
 
 
 def _started(place, home):
