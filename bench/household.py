@@ -56,7 +56,7 @@ def won(world: Household, task: Task) -> bool:
     """Return whether the gold actions are admissible one after the other and the last one wins."""
     play = world.start(task)
     seen = play.observation
-    for action in world.gold(task):
+    for action in world.gold(task) or ():
         if action not in seen.admissible:  # nothing is, after the end
             return False
         seen = play.step(action)
