@@ -58,11 +58,11 @@ app.add_typer(learn_app)  # its commands stand beside the others
 app.add_typer(search_app)
 app.add_typer(windows_app)
 
-POLICIES = "local or vllm\\[:MODEL]\\[@ADAPTER], openai:MODEL or random"
+POLICIES = "local or vllm[:MODEL][@ADAPTER], openai:MODEL or random"
 
 Policy = Annotated[
     str | None,
-    typer.Option(help=f"{POLICIES} \\[local:smollm2-135m]."),
+    typer.Option(help=f"{POLICIES} [local:smollm2-135m]."),
 ]
 Temperature = Annotated[float | None, typer.Option(min=0, help="0: the likeliest action [0].")]
 

@@ -18,7 +18,7 @@ app = typer.Typer(
 @app.command()
 def distill(
     once: Annotated[
-        bool, typer.Option("--once", help="Learn once and end \\[so by default].")
+        bool, typer.Option("--once", help="Learn once and end [so by default].")
     ] = False,
     every: Annotated[str | None, typer.Option(help="Again and again, such as 30m, 6h, 1d.")] = None,
     cron: Annotated[
@@ -29,25 +29,23 @@ def distill(
     ] = False,
     preset: Annotated[
         str | None,
-        typer.Option(help="cold-start, reward, critique or reward+critique \\[reward+critique]."),
+        typer.Option(help="cold-start, reward, critique or reward+critique [reward+critique]."),
     ] = None,
     policy: Annotated[
         str | None,
-        typer.Option(help="Who goes on learning: local\\[:MODEL]\\[@ADAPTER] \\[who acts]."),
+        typer.Option(help="Who goes on learning: local[:MODEL][@ADAPTER] [who acts]."),
     ] = None,
     episodes: Annotated[int | None, typer.Option(min=1, help="At most so many [512].")] = None,
-    tokens: Annotated[int | None, typer.Option(min=1, help="At most so many \\[any].")] = None,
+    tokens: Annotated[int | None, typer.Option(min=1, help="At most so many [any].")] = None,
     minutes: Annotated[float | None, typer.Option(help="At most so many [60].")] = None,
-    money: Annotated[
-        float | None, typer.Option(help="At most, at distill.per_hour \\[any].")
-    ] = None,
-    env: Annotated[str | None, typer.Option("--env", help="The environment \\[household].")] = None,
+    money: Annotated[float | None, typer.Option(help="At most, at distill.per_hour [any].")] = None,
+    env: Annotated[str | None, typer.Option("--env", help="The environment [household].")] = None,
     games: Annotated[
         Path | None, typer.Option(help="ALFWorld games: packed file or folder.")
     ] = None,
     exam: Annotated[
         bool | None,
-        typer.Option(help="Examine the candidate, and promote one that passes \\[yes]."),
+        typer.Option(help="Examine the candidate, and promote one that passes [yes]."),
     ] = None,
     seed: Annotated[int | None, typer.Option(help="All randomness comes from it [0].")] = None,
     home: Home = None,

@@ -30,12 +30,12 @@ def search(
         bool, typer.Option("--value", help="Ask the value head that was kept beside the adapter.")
     ] = False,
     policy: Annotated[
-        str | None, typer.Option(help="local\\[:MODEL]\\[@ADAPTER] \\[local:smollm2-135m].")
+        str | None, typer.Option(help="local[:MODEL][@ADAPTER] [local:smollm2-135m].")
     ] = None,
     passes: Annotated[int | None, typer.Option(min=1, help="Over the ways found [12].")] = None,
     exam: Annotated[
         bool | None,
-        typer.Option(help="Examine the candidate, and promote one that passes \\[yes]."),
+        typer.Option(help="Examine the candidate, and promote one that passes [yes]."),
     ] = None,
     critic: Annotated[
         str | None, typer.Option(help="Of what failed: off, evidence, openai:MODEL [off].")

@@ -14,7 +14,7 @@ app = typer.Typer(
 )
 
 Policy = Annotated[
-    str | None, typer.Option(help="vllm\\[:MODEL]\\[@ADAPTER]; the same model acts here too.")
+    str | None, typer.Option(help="vllm[:MODEL][@ADAPTER]; the same model acts here too.")
 ]
 
 
