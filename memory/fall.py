@@ -41,7 +41,7 @@ def fallen(solved: ArrayLike, failed: ArrayLike, exam: Tally) -> Floats:
     `level` (Ville 1939). At one given share that is no theorem; `withdrawn` computes what it is.
 
     >>> fallen([6, 17, 0], [0, 3, 5], Tally(34, 6)).round(2).tolist()
-    [0.27, 0.32, 105.74]
+    [0.14, 0.16, 705.81]
     """
     solved_N, failed_N = np.asarray(solved, float), np.asarray(failed, float)
     ours, theirs = exam.solved + JEFFREYS, exam.failed + JEFFREYS

@@ -97,7 +97,7 @@ def test_an_export_to_a_file_holds_every_episode(practised, tmp_path):
         (("run", "--env", "houshold"), "no environment 'houshold'; known: household"),
         (
             ("run", "--policy", "lokal"),
-            "no policy 'lokal'; known: local[:MODEL][@ADAPTER], openai:MODEL",
+            "no policy 'lokal'; known: local[:MODEL][@ADAPTER], vllm[:MODEL][@ADAPTER], ",
         ),
         (("run", "--policy", "local:no-such-model"), "no-such-model"),
         (("run", "--games", "nowhere.jsonl"), "nowhere.jsonl"),

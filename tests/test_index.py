@@ -332,6 +332,7 @@ def search_until(made, index, lessons, found):
     return missed
 
 
+@LEAKY
 def test_whoever_searches_misses_nothing_while_another_makes_the_index_again(bank, server):
     lessons = fill(bank, "a", 40)
     made, found = threading.Event(), []
