@@ -138,9 +138,7 @@ def test_every_rule_is_in_the_documentation_with_its_reason():
 
 
 def test_an_unknown_environment_is_answered_with_the_known_ones():
-    with pytest.raises(
-        UnknownNameError, match=r"no environment 'castle'; known: household"
-    ):
+    with pytest.raises(UnknownNameError, match=r"no environment 'castle'; known: household"):
         open_environment("castle")
 
 
