@@ -241,8 +241,9 @@ def _keys(vectors: "Vectors") -> list[Key]:
 def _follow(
     vectors: "Vectors", held: Collection[Key], keys: Sequence[Key], unit_ND: Floats
 ) -> None:
-    known = set(held)
-    gone = {id for id, _ in known}.difference(id for id, _ in keys)
+    known, wanted = set(held), set(keys)
+    # What changed goes too: a vector moved within the graph can cut others off from every search.
+    gone = {id for id, version in known if (id, version) not in wanted}
     for ids in _parts(sorted(gone)):
         vectors.delete(ids=list(ids))
     new = [row for row, key in enumerate(keys) if key not in known]
