@@ -1,6 +1,10 @@
-"""What pytest must not import while it looks for doctests."""
+"""What pytest must not import while it looks for doctests; and Ctrl-C reaches what tests start."""
 
+import signal
 from importlib.util import find_spec
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of a shell
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 collect_ignore = [
     "memory/migrations/env.py",  # means something only when Alembic executes it
