@@ -8,7 +8,7 @@ attempt a task. `--games` plays ALFWorld's own games, else generated rooms. A fi
 
 import asyncio
 from argparse import Namespace
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,7 +36,7 @@ from distill.student import Trained
 from environments.environment import Environment
 from environments.episode import Episode, Split, Task
 from environments.household.household import Household
-from memory.intervals import wilson
+from memory.intervals import paired, wilson
 
 MEMORY = "+memory"
 RANDOM, ZERO, COLD = "random", "zero-shot", "cold-start"
@@ -70,7 +70,14 @@ SMALL = Course(
 )
 QUICK = replace(SMALL, demonstrations=4, passes=1, rounds=1, tasks=2, attempts=2)
 
-DEFAULT_ROWS = (RANDOM, ZERO, COLD, "reward+critique")
+DEFAULT_ROWS = (RANDOM, ZERO, COLD, PRACTICED[-1])
+
+BESIDE = (
+    *((row, COLD) for row in PRACTICED),
+    *((PRACTICED[-1], row) for row in PRACTICED[:-1]),
+    *((row + MEMORY, row) for row in (ZERO, COLD, *PRACTICED)),
+)
+"""Which row is compared with which."""
 
 KIND, RECEPTACLES = "pick_and_place_simple", 6  # of the generated rooms
 QUICK_TASKS = 4
@@ -125,7 +132,7 @@ class School:
              "--receptacles", str(RECEPTACLES), "--tasks", str(len(self.exams[DEV][1]))]
         )  # fmt: skip
         with TemporaryDirectory() as folder:
-            *_, both = asyncio.run(measured(options, Path(folder), acting(pupil)))
+            (both,) = asyncio.run(measured(options, Path(folder), acting(pupil), ["both"]))
         return both.episodes
 
     def _note(self, pupil: Pupil, row: str, split: str, episodes: Sequence[Episode]) -> None:
@@ -165,7 +172,7 @@ def main() -> None:
         )
         attend(school, seed, options.minutes)
         results += school.results
-    print(by_kind(results))
+    print(by_kind(results) + "\n\n" + differences(results))
     report("learning", figures(results, course), json_path=options.json, packages=("torch",))
     if options.plot:
         draw(results, options.plot)
@@ -180,9 +187,7 @@ def told() -> Namespace:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--minutes", type=float, help="a seed may take, all included")
-    parser.add_argument(
-        "--rows", nargs="+", choices=ROWS, default=[RANDOM, ZERO, COLD, "reward+critique"]
-    )
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=DEFAULT_ROWS)
     parser.add_argument("--tasks", type=int, help="examined, the first so many; else all")
     parser.add_argument("--passes", type=int)
     parser.add_argument("--rounds", type=int)
@@ -253,6 +258,24 @@ def by_kind(results: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def differences(results: Sequence[Result]) -> str:
+    """Return by how much more one row solves than another of the same tasks and seeds.
+
+    A Markdown table, with paired 95 % intervals.
+    """
+    groups = together([each for each in results if each.split == DEV])
+    lines = ["| row | against | difference | 95 % | pairs |", "| --- | --- | ---: | ---: | ---: |"]
+    for row, other in BESIDE:
+        if {(row, DEV), (other, DEV)} <= groups.keys():
+            ours, theirs = _ends(groups[row, DEV]), _ends(groups[other, DEV])
+            ends = Counter((ours[each], theirs[each]) for each in ours.keys() & theirs.keys())
+            wins, losses, pairs = ends[True, False], ends[False, True], ends.total()
+            low, high = paired(wins, losses, pairs).tolist()
+            gain = (wins - losses) / pairs
+            lines.append(f"| {row} | {other} | {gain:+.1%} | {low:+.1%} to {high:+.1%} | {pairs} |")
+    return "\n".join(lines)
+
+
 def together(results: Sequence[Result]) -> dict[tuple[str, str], list[Result]]:
     """Return the results of all seeds by row and split."""
     groups: dict[tuple[str, str], list[Result]] = defaultdict(list)
@@ -295,6 +318,11 @@ def _line(result: Result) -> str:
         f"== {result.row} on {result.split}, seed {result.seed}: {_share(result.episodes):.1%}"
         f" of {len(result.episodes)} ({low:.0%} to {high:.0%}), {result.wall / 60:.1f} min"
     )
+
+
+def _ends(results: Sequence[Result]) -> dict[tuple[int, str], bool]:
+    """Return what was solved, by seed and task."""
+    return {(each.seed, e.task.id): e.solved for each in results for e in each.episodes}
 
 
 def _share(episodes: Sequence[Episode]) -> float:

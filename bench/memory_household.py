@@ -10,7 +10,7 @@ import asyncio
 import shutil
 import tempfile
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -82,13 +82,19 @@ def main() -> None:
     )
 
 
-async def measured(options: Namespace, folder: Path, policy: Policy | None = None) -> list[Arm]:
-    """Gather experience, make memories of it, and let every arm play the held-out tasks.
+async def measured(
+    options: Namespace,
+    folder: Path,
+    policy: Policy | None = None,
+    arms: Iterable[str] = tuple(ARMS),
+) -> list[Arm]:
+    """Gather experience, make memories of it, and let arms play the held-out tasks.
 
     Args:
         options: the flags.
         folder: where all of it may be kept.
         policy: who acts; None: whom the flags name.
+        arms: of `ARMS`.
     """
     config = settings(options, folder / "lived")
     policy = policy or make_policy(config)
@@ -98,7 +104,7 @@ async def measured(options: Namespace, folder: Path, policy: Policy | None = Non
         with make_store(config) as store, make_bank(config) as bank:
             await learn_from(config, list(store.episodes(split=Split.TRAIN)), bank)
         tasks = world.tasks(Split.DEV)[: options.tasks]
-        return [await arm(name, config, policy, tasks, folder / name) for name in ARMS]
+        return [await arm(name, config, policy, tasks, folder / name) for name in arms]
     finally:
         await policy.close()
 
