@@ -5,7 +5,7 @@ Nothing heavy is imported here; each command imports what it needs when it is ca
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -27,8 +27,10 @@ from apprentice.flags import (
     Games,
     Home,
     Json,
+    Policy,
     Seed,
     Steps,
+    Temperature,
     Width,
     named_numbers,
     settings,
@@ -58,14 +60,6 @@ app.add_typer(learn_app)  # its commands stand beside the others
 app.add_typer(search_app)
 app.add_typer(windows_app)
 
-POLICIES = "local or vllm[:MODEL][@ADAPTER], openai:MODEL or random"
-
-Policy = Annotated[
-    str | None,
-    typer.Option(help=f"{POLICIES} [local:smollm2-135m]."),
-]
-Temperature = Annotated[float | None, typer.Option(min=0, help="0: the likeliest action [0].")]
-
 
 def main() -> None:
     """Run the command line; what a user can mend ends as one line and an exit code."""
@@ -90,8 +84,8 @@ def demo(
     from apprentice.commands.demo import demo as play
 
     home = home or HOME
-    rest = _acting(seed, use=policy, width=width)
-    play(settings(home, config or written_settings(home), rest), as_json=json)
+    file = config or written_settings(home)
+    play(settings(home, file, policy=policy, width=width, seed=seed), as_json=json)
 
 
 @app.command()
@@ -131,16 +125,24 @@ def run(
     from apprentice.commands.run import resume as go_on
     from apprentice.spreading import Workplace
 
-    policy = f"graph:{graph}" if graph else policy
-    rest = _acting(seed, use=policy, temperature=temperature, width=width)
-    rest |= {"environment": {"name": env, "games": games}, "limits": {"steps": steps}}
-    rest["memory"] = {"recall": memory}
-    rest["search"] = named_numbers("--search", search)
+    chosen = settings(
+        home,
+        config,
+        env=env,
+        games=games,
+        policy=f"graph:{graph}" if graph else policy,
+        temperature=temperature,
+        steps=steps,
+        width=width,
+        seed=seed,
+        memory={"recall": memory},
+        search=named_numbers("--search", search),
+    )
     place = Workplace(on, workers)
     if resume or run_id:
-        go_on(settings(home, config, rest), run_id, place, as_json=json)
+        go_on(chosen, run_id, place, as_json=json)
     else:
-        begin(settings(home, config, rest), split, episodes, place, as_json=json)
+        begin(chosen, split, episodes, place, as_json=json)
 
 
 @app.command()
@@ -158,8 +160,8 @@ def absorb(
     """Turn kept episodes into demonstrations, lessons and skills, as candidates."""
     from apprentice.commands.absorb import absorb_episodes
 
-    rest = {"environment": {"name": env, "games": games}, "critic": {"use": critic}}
-    absorb_episodes(settings(home, config, rest), run, as_json=json)
+    chosen = settings(home, config, critic=critic, env=env, games=games)
+    absorb_episodes(chosen, run, as_json=json)
 
 
 @app.command()
@@ -170,9 +172,5 @@ def doctor(
     from apprentice.commands.doctor import EXIT_ILL
     from apprentice.commands.doctor import doctor as examine
 
-    if not examine(settings(home, config, {"policy": {"use": policy}}), as_json=json):
+    if not examine(settings(home, config, policy=policy), as_json=json):
         raise typer.Exit(EXIT_ILL)
-
-
-def _acting(seed: int | None, **policy: object) -> dict[str, Any]:
-    return {"seed": seed, "policy": policy}

@@ -3,11 +3,23 @@
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apprentice.flags import Env, File, Games, Home, Json, Kind, Seed, Steps, settings
+from apprentice.flags import (
+    POLICIES,
+    Env,
+    File,
+    Games,
+    Home,
+    Json,
+    Kind,
+    Seed,
+    Steps,
+    nested,
+    settings,
+)
 from environments.episode import Split
 
 if TYPE_CHECKING:
@@ -18,10 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None, help="Ask whether a signal can be trusted.", no_args_is_help=True
 )
 
-Policy = Annotated[
-    str | None,
-    typer.Option(help="Whose attempts: local[:MODEL][@ADAPTER], openai:MODEL, random."),
-]
+Policy = Annotated[str | None, typer.Option(help=f"Whose attempts: {POLICIES}.")]
 JudgeBy = Annotated[
     str, typer.Option("--judge", help="Who judges; past: the policy before [itself].")
 ]
@@ -77,7 +86,8 @@ def gap(
     from apprentice.audits.hearing import verifiers_of
     from apprentice.commands.audit import audit
 
-    rest = _acting(policy, temperature, width) | _world(seed, env, games, steps)
+    world = nested(env=env, games=games, steps=steps, seed=seed)
+    chosen = settings(home, config, policy=policy, temperature=temperature, width=width, **world)
     options = Options(
         wanted=_wanted(split, run, kind, tasks, attempts),
         judge=judge,
@@ -85,7 +95,7 @@ def gap(
         bias=bias,
     )
     ways = _ways(html, beside, dry_run=dry_run, resume=resume, id=id, json=json)
-    audit(GAP, settings(home, config, rest), options, ways)
+    audit(GAP, chosen, options, ways)
 
 
 @app.command()
@@ -118,10 +128,11 @@ def calibration(
     from apprentice.audits.calibration import CALIBRATION, Options
     from apprentice.commands.audit import audit
 
-    rest = _acting(policy, temperature, width) | _world(seed, env, games, steps)
+    world = nested(env=env, games=games, steps=steps, seed=seed)
+    chosen = settings(home, config, policy=policy, temperature=temperature, width=width, **world)
     options = Options(wanted=_wanted(split, run, kind, tasks, attempts), judge=judge)
     ways = _ways(html, beside, dry_run=dry_run, resume=resume, id=id, json=json)
-    audit(CALIBRATION, settings(home, config, rest), options, ways)
+    audit(CALIBRATION, chosen, options, ways)
 
 
 @app.command()
@@ -155,12 +166,13 @@ def diversity(
     from apprentice.audits.diversity import DIVERSITY, Options
     from apprentice.commands.audit import audit
 
-    rest = _acting(policy, temperature, width) | _world(seed, env, games, steps)
+    world = nested(env=env, games=games, steps=steps, seed=seed)
+    chosen = settings(home, config, policy=policy, temperature=temperature, width=width, **world)
     options = Options(
         wanted=_wanted(split, run, kind, tasks, attempts), base=base, base_run=base_run
     )
     ways = _ways(html, beside, dry_run=dry_run, resume=resume, id=id, json=json)
-    audit(DIVERSITY, settings(home, config, rest), options, ways)
+    audit(DIVERSITY, chosen, options, ways)
 
 
 @app.command()
@@ -191,10 +203,11 @@ def hacking(
     from apprentice.audits.hacking import HACKING, Options
     from apprentice.commands.audit import audit
 
-    rest = _acting(policy, 1.0, width) | _world(seed, env, games, None)
+    world = nested(env=env, games=games, seed=seed)
+    chosen = settings(home, config, policy=policy, temperature=1.0, width=width, **world)
     options = Options(judge=judge, judged=judged, beliefs=beliefs, run=run)
     ways = _ways(html, beside, dry_run=dry_run, resume=resume, id=id, json=json)
-    audit(HACKING, settings(home, config, rest), options, ways)
+    audit(HACKING, chosen, options, ways)
 
 
 @app.command()
@@ -236,7 +249,8 @@ def spurious(
     from apprentice.commands.audit import audit
     from distill.audit.spurious import twins_of
 
-    rest = _acting(policy, temperature, width) | _world(seed, env, games, steps)
+    world = nested(env=env, games=games, steps=steps, seed=seed)
+    chosen = settings(home, config, policy=policy, temperature=temperature, width=width, **world)
     lesson = Lesson(
         rounds=rounds,
         tasks=tasks,
@@ -247,18 +261,7 @@ def spurious(
     )
     options = Options(lesson=lesson, twins=twins_of(twins), unclipped=not clipped_only, seeds=seeds)
     ways = _ways(html, beside, dry_run=dry_run, resume=resume, id=id, json=json)
-    audit(SPURIOUS, settings(home, config, rest), options, ways)
-
-
-def _acting(policy: str | None, temperature: float, width: int | None) -> dict[str, Any]:
-    return {"policy": {"use": policy, "temperature": temperature, "width": width}}
-
-
-def _world(
-    seed: int | None, env: str | None, games: Path | None, steps: int | None
-) -> dict[str, Any]:
-    world = {"name": env, "games": games}
-    return {"seed": seed, "environment": world, "limits": {"steps": steps}}
+    audit(SPURIOUS, chosen, options, ways)
 
 
 def _wanted(split: Split, run: str | None, kind: str | None, tasks: int, attempts: int) -> "Wanted":

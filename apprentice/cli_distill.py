@@ -1,11 +1,10 @@
 """`apprentice distill`: the flags."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apprentice.flags import File, Home, Json, settings
+from apprentice.flags import Env, Exam, File, Games, Home, Json, Seed, settings
 
 if TYPE_CHECKING:
     from apprentice.config import Config
@@ -39,15 +38,10 @@ def distill(
     tokens: Annotated[int | None, typer.Option(min=1, help="At most so many [any].")] = None,
     minutes: Annotated[float | None, typer.Option(help="At most so many [60].")] = None,
     money: Annotated[float | None, typer.Option(help="At most, at distill.per_hour [any].")] = None,
-    env: Annotated[str | None, typer.Option("--env", help="The environment [household].")] = None,
-    games: Annotated[
-        Path | None, typer.Option(help="ALFWorld games: packed file or folder.")
-    ] = None,
-    exam: Annotated[
-        bool | None,
-        typer.Option(help="Examine the candidate, and promote one that passes [yes]."),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(help="All randomness comes from it [0].")] = None,
+    env: Env = None,
+    games: Games = None,
+    exam: Exam = None,
+    seed: Seed = None,
     home: Home = None,
     config: File = None,
     json: Json = False,
@@ -56,13 +50,15 @@ def distill(
     if sum((once, every is not None, cron is not None, dry_run)) > 1:
         raise typer.BadParameter("choose one of --once, --every, --cron and --dry-run")
     limits = {"episodes": episodes, "tokens": tokens, "minutes": minutes, "money": money}
-    rest = {
-        "seed": seed,
-        "policy": {"use": policy},
-        "environment": {"name": env, "games": games},
-        "distill": {"preset": preset, "exam": exam, **limits},
-    }
-    chosen = settings(home, config, rest)
+    chosen = settings(
+        home,
+        config,
+        policy=policy,
+        env=env,
+        games=games,
+        seed=seed,
+        distill={"preset": preset, "exam": exam, **limits},
+    )
     if dry_run:
         from apprentice.commands.distill import dry_run as foretell
 

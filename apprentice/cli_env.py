@@ -47,6 +47,6 @@ def check(
     from apprentice.commands.env import EXIT_BROKEN
     from apprentice.commands.env import check as examine
 
-    chosen = settings(home, config, {"environment": {"name": name, "games": games}})
+    chosen = settings(home, config, env=name, games=games)
     if not examine(chosen, tasks, as_json=json):
         raise typer.Exit(EXIT_BROKEN)

@@ -4,7 +4,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apprentice.flags import Env, File, Games, Home, Json, Seed, Steps, Width, settings
+from apprentice.flags import (
+    POLICIES,
+    Env,
+    File,
+    Games,
+    Home,
+    Json,
+    Learner,
+    Seed,
+    Steps,
+    Temperature,
+    Width,
+    settings,
+)
 from environments.episode import Split
 
 if TYPE_CHECKING:
@@ -16,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Contender = "local[:MODEL][@ADAPTER], openai:MODEL or random, with +memory if it is to be briefed"
+Contender = f"{POLICIES}, with +memory if it is to be briefed"
 
 
 @app.command()
@@ -30,7 +43,7 @@ def exam(
     ] = None,
     env: Env = None,
     games: Games = None,
-    temperature: Annotated[float | None, typer.Option(min=0, help="0: the likeliest [0].")] = None,
+    temperature: Temperature = None,
     steps: Steps = None,
     width: Width = None,
     seed: Seed = None,
@@ -41,14 +54,18 @@ def exam(
     """Compare any two policies, adapters or endpoints on the same tasks, with intervals."""
     from apprentice.commands.exam import Question, examine
 
-    rest = {
-        "seed": seed,
-        "policy": {"temperature": temperature, "width": width},
-        "environment": {"name": env, "games": games},
-        "limits": {"steps": steps},
-    }
+    chosen = settings(
+        home,
+        config,
+        env=env,
+        games=games,
+        temperature=temperature,
+        steps=steps,
+        width=width,
+        seed=seed,
+    )
     asked = Question(a=a, b=b, split=split, tasks=tasks, level=gate)
-    examine(settings(home, config, rest), asked, as_json=json)
+    examine(chosen, asked, as_json=json)
 
 
 @app.command()
@@ -57,9 +74,7 @@ def learn(
     preset: Annotated[
         str | None, typer.Option(help="reward+critique, reward, critique [reward+critique].")
     ] = None,
-    policy: Annotated[
-        str | None, typer.Option(help="local[:MODEL][@ADAPTER] [local:smollm2-135m].")
-    ] = None,
+    policy: Learner = None,
     tasks: Annotated[int | None, typer.Option(min=1, help="Practised a round [12].")] = None,
     attempts: Annotated[int | None, typer.Option(min=1, help="At each task [8].")] = None,
     demonstrations: Annotated[int | None, typer.Option(min=0, help="To begin from [16].")] = None,
@@ -83,16 +98,19 @@ def learn(
     json: Json = False,
 ) -> None:
     """Practise, absorb, distil, examine, promote. A round that was killed goes on first."""
-    rest = {
-        "seed": seed,
-        "policy": {"use": policy, "width": width},
-        "environment": {"name": env, "games": games},
-        "limits": {"steps": steps},
-        "critic": {"use": critic},
-        "distill": {"preset": preset, "demonstrations": demonstrations},
-        "learn": {"tasks": tasks, "attempts": attempts, "exam": exam},
-    }
-    chosen = settings(home, config, rest)
+    chosen = settings(
+        home,
+        config,
+        policy=policy,
+        critic=critic,
+        env=env,
+        games=games,
+        steps=steps,
+        width=width,
+        seed=seed,
+        distill={"preset": preset, "demonstrations": demonstrations},
+        learn={"tasks": tasks, "attempts": attempts, "exam": exam},
+    )
     if check or replay:
         agrees = _agrees(chosen, None if check else replay, as_json=json)
         raise typer.Exit(0 if agrees else EXIT_DIFFERS)

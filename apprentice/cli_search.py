@@ -6,10 +6,12 @@ import typer
 
 from apprentice.flags import (
     Env,
+    Exam,
     File,
     Games,
     Home,
     Json,
+    Learner,
     Seed,
     Steps,
     Width,
@@ -29,14 +31,9 @@ def search(
     value: Annotated[
         bool, typer.Option("--value", help="Ask the value head that was kept beside the adapter.")
     ] = False,
-    policy: Annotated[
-        str | None, typer.Option(help="local[:MODEL][@ADAPTER] [local:smollm2-135m].")
-    ] = None,
+    policy: Learner = None,
     passes: Annotated[int | None, typer.Option(min=1, help="Over the ways found [12].")] = None,
-    exam: Annotated[
-        bool | None,
-        typer.Option(help="Examine the candidate, and promote one that passes [yes]."),
-    ] = None,
+    exam: Exam = None,
     critic: Annotated[
         str | None, typer.Option(help="Of what failed: off, evidence, openai:MODEL [off].")
     ] = None,
@@ -52,13 +49,17 @@ def search(
     """Search train tasks, and learn from what is found: ways, better steps, values, advice."""
     from apprentice.commands.search import search as command
 
-    rest = {
-        "seed": seed,
-        "policy": {"use": policy, "width": width},
-        "environment": {"name": env, "games": games},
-        "limits": {"steps": steps},
-        "search": named_numbers("--search", budget),
-        "critic": {"use": critic},
-        "distill": {"passes": passes, "exam": exam},
-    }
-    command(settings(home, config, rest), tasks, value=value, as_json=json)
+    chosen = settings(
+        home,
+        config,
+        policy=policy,
+        critic=critic,
+        env=env,
+        games=games,
+        steps=steps,
+        width=width,
+        seed=seed,
+        search=named_numbers("--search", budget),
+        distill={"passes": passes, "exam": exam},
+    )
+    command(chosen, tasks, value=value, as_json=json)

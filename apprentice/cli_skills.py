@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from apprentice.flags import File, Home, Json, Kind, Limit, settings
+from apprentice.flags import File, Games, Home, Json, Kind, Limit, settings
 from memory.items import Standing
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def prove(
         int | None, typer.Option(min=1, help="Pairs to play now for each [until decided].")
     ] = None,
     policy: Annotated[str | None, typer.Option(help="Who acts [local:smollm2-135m].")] = None,
-    games: Annotated[Path | None, typer.Option(help="ALFWorld games.")] = None,
+    games: Games = None,
     home: Home = None,
     config: File = None,
     json: Json = False,
@@ -113,8 +113,8 @@ def prove(
     """Let candidates prove in paired attempts that they help; adopt or retire them."""
     from apprentice.commands.prove import prove_items
 
-    rest = {"policy": {"use": policy}, "environment": {"games": games}}
-    prove_items(settings(home, config, rest), items or [], pairs, as_json=json)
+    chosen = settings(home, config, policy=policy, games=games)
+    prove_items(chosen, items or [], pairs, as_json=json)
 
 
 @app.command()

@@ -4,7 +4,18 @@ from typing import Annotated
 
 import typer
 
-from apprentice.flags import Env, File, Games, Home, Json, Seed, Steps, Width, settings
+from apprentice.flags import (
+    Env,
+    File,
+    Games,
+    Home,
+    Json,
+    Seed,
+    Steps,
+    Temperature,
+    Width,
+    settings,
+)
 from environments.episode import Split
 
 app = typer.Typer(
@@ -25,7 +36,7 @@ def check(
     env: Env = None,
     games: Games = None,
     split: Annotated[Split, typer.Option(help="Which tasks.")] = Split.TRAIN,
-    temperature: Annotated[float | None, typer.Option(min=0, help="0: the likeliest [0].")] = None,
+    temperature: Temperature = None,
     steps: Steps = None,
     width: Width = None,
     seed: Seed = None,
@@ -36,13 +47,18 @@ def check(
     """Play the same attempts on vLLM and here: how many are the same, how far logprobs differ."""
     from apprentice.commands.vllm import check as compare
 
-    rest = {
-        "seed": seed,
-        "policy": {"use": policy, "temperature": temperature, "width": width},
-        "environment": {"name": env, "games": games},
-        "limits": {"steps": steps},
-    }
-    compare(settings(home, config, rest), split, episodes, as_json=json)
+    chosen = settings(
+        home,
+        config,
+        policy=policy,
+        env=env,
+        games=games,
+        temperature=temperature,
+        steps=steps,
+        width=width,
+        seed=seed,
+    )
+    compare(chosen, split, episodes, as_json=json)
 
 
 @app.command()
@@ -52,4 +68,4 @@ def command(
     """Print the command that starts a server elsewhere, to be named by vllm.url."""
     from apprentice.commands.vllm import command as show
 
-    show(settings(home, config, {"policy": {"use": policy}}), as_json=json)
+    show(settings(home, config, policy=policy), as_json=json)

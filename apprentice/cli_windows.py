@@ -34,7 +34,7 @@ def ui(
     from apprentice.commands.ui import show
 
     windows = {"host": host, "ui_port": port}
-    show(settings(home, config, {"windows": windows}), edits=allow_edits, as_json=json)
+    show(settings(home, config, windows=windows), edits=allow_edits, as_json=json)
 
 
 @app.command()
@@ -51,7 +51,7 @@ def mcp(
     from apprentice.commands.mcp import serve_mcp
 
     windows = {"host": host, "mcp_port": port}
-    serve_mcp(settings(home, config, {"windows": windows}), http=http)
+    serve_mcp(settings(home, config, windows=windows), http=http)
 
 
 @app.command()
@@ -75,12 +75,9 @@ def serve(
     """Answer OpenAI's chat completions with the promoted policy and its memory."""
     from apprentice.commands.serve import serve_chat
 
-    rest = {
-        "windows": {"host": host, "serve_port": port, "upstream": upstream},
-        "policy": {"use": policy},
-        "environment": {"name": env},
-    }
-    serve_chat(settings(home, config, rest), as_json=json)
+    windows = {"host": host, "serve_port": port, "upstream": upstream}
+    chosen = settings(home, config, policy=policy, env=env, windows=windows)
+    serve_chat(chosen, as_json=json)
 
 
 @app.command()
@@ -97,4 +94,4 @@ def export(
     """Write what was lived as rows for other trainers (TRL's conversational forms)."""
     from apprentice.commands.export import export as write
 
-    write(settings(home, config, {"environment": {"name": env}}), form, to, as_json=json)
+    write(settings(home, config, env=env), form, to, as_json=json)
