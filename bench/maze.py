@@ -1,13 +1,15 @@
 """Mazes whose every way is known, and three critics of known quality: what an ablation needs.
 
 The value is biased: always upward, by another amount at every moment. The process judge errs three
-times in ten. The outcome judge is exact. A vote that is wrong so often counts for half.
+times in ten. The outcome judge is exact. What the first two have told is known from other mazes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
+from types import MappingProxyType
 
+from agent.search.calibration import Evidence
 from agent.search.critics import Aspect, Critics, Weighed, WorldCritic
 from agent.search.settings import SearchSettings
 from agent.search.tree import Branch
@@ -19,13 +21,14 @@ DEPTH, WIDTH, GOALS = 5, 3, 2
 APART = 0.4  # of the value of a moment from which a goal can be reached, and minus that else
 BIAS = 1.2  # most that the value is too high
 ERRS = 0.3  # of the process judge
-PROCESS_WEIGHT = 0.5
+OTHERS = range(1_000_000, 1_000_200)
+"""Mazes that tell what the critics' scores mean, and are not examined."""
 
 MAZE_SETTINGS = SearchSettings(budget=80, rollouts=0, exploration=0.25)
-"""No rollouts, for they would be most of so small a budget; and the less exploration, the less is
-spent on what a weak critic merely spreads: the mean of three scores varies less than one score."""
+"""No rollouts: they would be most of so small a budget. Little exploration, for critics know."""
 
 Way = tuple[int, ...]
+Known = Mapping[Aspect, Evidence]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class MazePlay:
         return solved(text) if self._way in self._goals else failed(text)
 
 
-class Known:
+class Seer:
     """A critic that is a function of the way."""
 
     def __init__(self, name: str, judge: Callable[[Way], float]) -> None:
@@ -95,8 +98,14 @@ def maze(seed: int) -> Maze:
     return Maze(frozenset(tuple(rng.choices(range(WIDTH), k=DEPTH)) for _ in range(GOALS)))
 
 
-def critics_of(world: Maze, seed: int) -> Critics:
-    """Return the three critics of a maze; what they get wrong is drawn once for each moment."""
+def critics_of(world: Maze, seed: int, known: Known = MappingProxyType({})) -> Critics:
+    """Return the three critics of a maze; what they get wrong is drawn once for each moment.
+
+    Args:
+        world: the maze.
+        seed: of what they get wrong.
+        known: what their scores have told; a critic that is absent is taken at its word.
+    """
     good = {goal[:length] for goal in world.goals for length in range(DEPTH + 1)}
 
     def luck(aspect: Aspect, way: Way) -> float:
@@ -110,7 +119,7 @@ def critics_of(world: Maze, seed: int) -> Critics:
         return 1.0 if (way in good) != errs else -1.0
 
     return {
-        Aspect.VALUE: Weighed(Known("biased", value)),
-        Aspect.PROCESS: Weighed(Known("noisy", process), PROCESS_WEIGHT),
+        Aspect.VALUE: Weighed(Seer("biased", value), evidence=known.get(Aspect.VALUE)),
+        Aspect.PROCESS: Weighed(Seer("noisy", process), evidence=known.get(Aspect.PROCESS)),
         Aspect.OUTCOME: Weighed(WorldCritic()),
     }

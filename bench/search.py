@@ -3,8 +3,9 @@
 In houses a policy plays alone, then with a search that asks the world how its branches end, then
 with as much re-ranked instead. By default the policy is one that knows the way and forgets it now
 and then (`--error`); `--policy local:MODEL@ADAPTER` takes a trained one. On the maze the value is
-biased, the process judge errs and the outcome judge never does; each is left out once. `--quick`
-plays fewer games and leaves the model out.
+biased, the process judge errs and the outcome judge never does; what the scores of the first two
+mean is told by searches of other mazes, and each of the three is left out once. `--quick` plays
+fewer games and leaves the model out.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from typing import TYPE_CHECKING
 
 from agent.attempt import Attempt, Limits
 from agent.scripted import RandomPolicy, Scripted
-from agent.search.calibration import calibrated
+from agent.search.calibration import calibrated, evidence
 from agent.search.critics import WORLD_ALONE, Aspect, Critics
 from agent.search.search import Search
 from agent.search.settings import SearchSettings
 from agent.search.walk import Scene, Walk
 from bench.figures import Figure, flags, report
-from bench.maze import MAZE_SETTINGS, critics_of, maze
+from bench.maze import MAZE_SETTINGS, OTHERS, Known, critics_of, maze
 from environments.environment import Environment, Observation, Play
 from environments.episode import Ending, Split, Task
 from environments.household.household import Household
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from agent.policy import Policy
 
 LANES = 16
+ERRING = (Aspect.VALUE, Aspect.PROCESS)
 BUDGET = 200  # simulated steps an episode
 STEPS = 30  # of an episode
 ERROR = 0.75  # chance that the wavering policy forgets what it knew: alone it solves 20 to 60 %
@@ -227,20 +229,32 @@ def mazes(size: Size) -> dict[str, Figure]:
     """Return what is solved with all three critics, and with each of them left out.
 
     And how far the words of the two that err are from what came of them, before and after they are
-    read through a curve.
+    read through a curve; and what is solved when all are taken at their word.
     """
-    whole = _mazes(size.mazes, None)
+    before = _opinions(_mazes(OTHERS, {}))
+    found = {aspect: evidence(said) for aspect, said in before.items() if aspect in ERRING}
+    known = {aspect: told for aspect, told in found.items() if told is not None}
+    numbers = range(size.mazes)
+    whole = _mazes(numbers, known)
     figures: dict[str, Figure] = {"mazes": size.mazes, "solved_with_all_critics": _solved(whole)}
     for aspect in Aspect:
-        less = _mazes(size.mazes, aspect)
+        less = _mazes(numbers, known, without=aspect)
         figures[f"solved_without_{aspect}"] = _solved(less)
         figures[f"margin_of_{aspect}"] = _margin(whole, less)
-    for aspect in (Aspect.VALUE, Aspect.PROCESS):
-        said = [each for search in whole for each in search.opinions.get(aspect, ())]
-        told = calibrated(aspect, said)
-        figures[f"calibration_error_{aspect}"] = told.error
-        figures[f"calibration_error_{aspect}_after"] = told.error_after
+    figures["solved_at_their_word"] = _solved(_mazes(numbers, {}))
+    for aspect, said in before.items():
+        if aspect in ERRING:
+            told = calibrated(aspect, said)
+            figures[f"calibration_error_{aspect}"] = told.error
+            figures[f"calibration_error_{aspect}_after"] = told.error_after
     return figures
+
+
+def _opinions(searches: Sequence[Search]) -> dict[Aspect, list[tuple[float, float]]]:
+    return {
+        aspect: [each for search in searches for each in search.opinions.get(aspect, ())]
+        for aspect in Aspect
+    }
 
 
 def _margin(whole: Sequence[Search], less: Sequence[Search]) -> str:
@@ -254,11 +268,11 @@ def _margin(whole: Sequence[Search], less: Sequence[Search]) -> str:
     return f"{(wins - losses) / len(whole):+.3f} ({low:+.3f} to {high:+.3f})"
 
 
-def _mazes(count: int, without: Aspect | None) -> list[Search]:
+def _mazes(numbers: range, known: Known, without: Aspect | None = None) -> list[Search]:
     searches: list[Search] = []
-    for number in range(count):
+    for number in numbers:
         world = maze(number)
-        held = {k: v for k, v in critics_of(world, number).items() if k is not without}
+        held = {k: v for k, v in critics_of(world, number, known).items() if k is not without}
         scene = _scene(world, RandomPolicy(), held)
         attempt = _attempt(world.tasks(Split.TRAIN)[0], number)
         search = Search(scene, attempt, MAZE_SETTINGS, lambda: NOON)

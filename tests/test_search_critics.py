@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from agent.judge import Judge
-from agent.search.calibration import FEWEST, Calibrated, calibrated, expected_error, isotonic
+from agent.search.calibration import FEWEST, calibrated, evidence, expected_error, isotonic
 from agent.search.critics import (
     Aspect,
     Estimate,
@@ -20,7 +20,7 @@ from agent.search.critics import (
     ask,
 )
 from agent.search.tree import Branch
-from bench.maze import MAZE_SETTINGS, critics_of, maze
+from bench.maze import MAZE_SETTINGS, OTHERS, critics_of, maze
 from environments.episode import Completion, Ending, Split, Step
 from thickets import Knowing, Thicket, critics, searched
 
@@ -142,10 +142,7 @@ def test_calibration_is_reported_before_and_after_and_mends_a_biased_critic():
     assert told.opinions == 600
     assert told.error > 0.3
     assert told.error_after < 0.1
-    assert Calibrated(WorldCritic(), told.curve).name == "environment"
-    assert score(Calibrated(Knowing(lambda _: 0.8), told.curve), a_branch())[0] == pytest.approx(
-        0.0, abs=0.35
-    )
+    assert told.curve(0.8) == pytest.approx(0.5, abs=0.18)
 
 
 def test_too_few_opinions_give_no_curve():
@@ -166,13 +163,54 @@ def test_a_search_notes_what_its_critics_said_and_what_came_of_it():
     )
 
 
+def test_what_scores_have_told_is_their_log_odds_beyond_those_of_anyone():
+    said = [(1.0, 1.0)] * 30 + [(1.0, 0.0)] * 10 + [(-1.0, 1.0)] * 10 + [(-1.0, 0.0)] * 50
+    told = evidence(said)
+    assert told.base == 0.4
+    assert told(1.0) == pytest.approx(log((30.4 / 41) / (10.6 / 41)) - log(0.4 / 0.6))
+    assert told(-1.0) == pytest.approx(log((10.4 / 61) / (50.6 / 61)) - log(0.4 / 0.6))
+
+
+def test_what_was_seen_once_proves_little_and_what_always_ended_alike_nothing():
+    once = [(0.9, 1.0)] + [(0.0, 0.0)] * 60 + [(0.1, 1.0), (0.1, 0.0)]
+    often = once + [(0.9, 1.0)] * 30
+    assert evidence(once)(0.9) < evidence(often)(0.9)
+    assert evidence([(0.3, 0.0)] * 50) is None
+    assert evidence([(0.3, 0.0), (0.5, 1.0)]) is None
+
+
+def test_a_critic_whose_scores_always_ended_alike_adds_nothing_to_the_others():
+    """A chatterbox that is right as often whatever it says."""
+    said = [(score, came) for score in (-1.0, 1.0) for came in [1.0] * 10 + [0.0] * 30]
+    seer = evidence([(1.0, 1.0)] * 20 + [(-1.0, 0.0)] * 20)
+    both = {
+        Aspect.VALUE: Weighed(WorldCritic(), evidence=seer),
+        Aspect.PROCESS: Weighed(WorldCritic(), evidence=evidence(said)),
+    }
+    alone = Opinion({Aspect.VALUE: 1.0}).score(both)
+    assert alone > 0.9
+    for word in (-1.0, 1.0):
+        heard = Opinion({Aspect.VALUE: 1.0, Aspect.PROCESS: word}).score(both)
+        assert heard == pytest.approx(alone, abs=1e-9)
+
+
 MAZES = 100
 
 
-def solved(without=None):
+def told_before():
+    said = {aspect: [] for aspect in (Aspect.VALUE, Aspect.PROCESS)}
+    for seed in OTHERS[:40]:
+        world = maze(seed)
+        search = searched(world, seed, critics=critics_of(world, seed), **asdict(MAZE_SETTINGS))
+        for aspect, opinions in said.items():
+            opinions += search.opinions.get(aspect, ())
+    return {aspect: evidence(opinions) for aspect, opinions in said.items()}
+
+
+def solved(known, without=None):
     count = 0
     for seed in range(MAZES):
-        held = {k: v for k, v in critics_of(maze(seed), seed).items() if k is not without}
+        held = {k: v for k, v in critics_of(maze(seed), seed, known).items() if k is not without}
         search = searched(maze(seed), seed, critics=held, **asdict(MAZE_SETTINGS))
         count += search.found.ending is Ending.SOLVED
     return count
@@ -180,6 +218,7 @@ def solved(without=None):
 
 def test_each_critic_that_is_left_out_lowers_what_is_solved():
     """Where the value is biased, the process judge noisy and the outcome judge exact."""
-    whole = solved()
-    fewer = {aspect: solved(without=aspect) for aspect in Aspect}
+    known = told_before()
+    whole = solved(known)
+    fewer = {aspect: solved(known, without=aspect) for aspect in Aspect}
     assert all(count < whole for count in fewer.values()), (whole, fewer)

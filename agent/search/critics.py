@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from math import log, tanh
 from types import MappingProxyType
 from typing import Protocol
 
@@ -16,6 +17,9 @@ from agent.search.tree import Branch
 from environments.episode import Ending, Episode
 
 GOOD, BAD = 1.0, -1.0
+
+SURE = 0.999
+"""As sure as a critic is taken to be: one that is never wrong outweighs any other, not all."""
 
 NEVER = datetime.fromtimestamp(0, UTC)
 """When a branch was lived: judges are told no times."""
@@ -46,10 +50,16 @@ class Weighed:
 
     critic: Critic
     weight: float = 1.0  # AlphaLLM: 1 for each of the three
+    evidence: Callable[[float], float] | None = None
+    """What its scores have told so far, in log odds; None: it is taken at its word."""
 
     def __post_init__(self) -> None:
         if self.weight <= 0:
             raise ValueError(f"weight {self.weight} for {self.critic.name}; leave the critic out")
+
+    def tells(self, score: float) -> float:
+        """Return what a score of it tells, in log odds."""
+        return log_odds((score + 1) / 2) if self.evidence is None else self.evidence(score)
 
 
 Critics = Mapping[Aspect, Weighed]
@@ -63,14 +73,20 @@ class Opinion:
     said: dict[Aspect, float] = field(default_factory=dict[Aspect, float])
 
     def score(self, critics: Critics) -> float:
-        """Return the weighted mean of what was said, 0 where nothing was.
+        """Return what all that was said comes to, in [-1, 1], 0 where nothing was.
 
-        AlphaLLM adds the weighted scores up (eq. 6); the mean is in [-1, 1] whichever critics
-        there are, so exploration means the same for all of them.
+        Critics at their word: the weighted mean. AlphaLLM adds the weighted scores up (eq. 6); of
+        the mean, exploration means the same whichever critics there are. Where it is known what
+        the scores of one have told, all that they tell is added up, as if they erred each by
+        itself, and read as a chance from even odds: what is as good as anything comes to 0.
         """
-        weights = {aspect: critics[aspect].weight for aspect in self.said}
-        mass = sum(weights.values())
-        return sum(weights[a] * self.said[a] for a in weights) / mass if mass else 0.0
+        heard = {aspect: critics[aspect] for aspect in self.said}
+        if any(each.evidence is not None for each in heard.values()):
+            told = (each.weight * each.tells(self.said[aspect]) for aspect, each in heard.items())
+            return tanh(sum(told) / 2)  # 2 sigmoid(x) - 1
+        mass = sum(each.weight for each in heard.values())
+        whole = sum(each.weight * self.said[aspect] for aspect, each in heard.items())
+        return whole / mass if mass else 0.0
 
 
 async def ask(critics: Critics, aspect: Aspect, branches: Sequence[Branch]) -> Sequence[float]:
@@ -149,6 +165,16 @@ def signed(chance: float) -> float:
     0.5
     """
     return 2 * chance - 1
+
+
+def log_odds(chance: float) -> float:
+    """Return the log odds of a chance, in nats; of one that is all but sure, those of `SURE`.
+
+    >>> log_odds(0.5)
+    0.0
+    """
+    held = min(max(chance, 1 - SURE), SURE)
+    return log(held / (1 - held))
 
 
 def told(branch: Branch, policy: str) -> Episode:
