@@ -10,6 +10,12 @@ from enum import StrEnum
 
 from memory.items import Standing
 
+ITSELF = "apprentice"
+"""Who did it when no person and no critic is named."""
+
+USER = "user"
+"""Who did it when a person decided. What a person retired is not tried again in better words."""
+
 
 class Deed(StrEnum):
     """What an entry says was done."""
@@ -39,6 +45,6 @@ class Entry:
     subject: str  # the id of an item, a critique or an episode
     version: int | None = None  # None: neither item nor critique
     standing: Standing | None = None  # after the deed; None: not an item
-    by: str
+    by: str  # ITSELF, USER, the name of a critic, or how a person named themselves
     why: str = ""
     content: str | None = None  # JSON; None: there is none, or its episode was forgotten

@@ -11,7 +11,8 @@ from environments.anchor import Anchor
 from environments.episode import Ending, Split, Task
 from memory import fulltext
 from memory.admission import Decision, Outcome, RefusedError
-from memory.bank import Bank, IllegalMoveError, StaleError
+from memory.bank import Bank
+from memory.changes import IllegalMoveError, StaleError
 from memory.credit import Tag
 from memory.errors import UnknownIdError
 from memory.items import (

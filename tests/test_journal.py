@@ -19,7 +19,8 @@ from sqlalchemy import create_engine, select
 import bank_builders
 from bank_builders import a_critique, a_demonstration, a_lesson, a_recall, a_skill, a_source
 from memory.admission import Decision, Outcome, RefusedError
-from memory.bank import Bank, IllegalMoveError
+from memory.bank import Bank
+from memory.changes import IllegalMoveError
 from memory.credit import Tag
 from memory.errors import UnknownIdError
 from memory.items import Demonstration, Lesson, Skill, Standing

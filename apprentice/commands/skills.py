@@ -15,11 +15,9 @@ from memory import skill_md
 from memory.bank import Bank, ItemFilters
 from memory.credit import Credit, credit
 from memory.items import Item, Standing, text_of
+from memory.journal import USER
 from memory.lineage import Trace
 from memory.lineage import why as trace
-
-BY = "user"
-"""Who did it, in the journal."""
 
 COLORS = {"-": "red", "+": "green", "@": "cyan"}
 
@@ -84,7 +82,7 @@ def diff(config: Config, item_id: str, old: int | None, new: int | None, *, as_j
 def move(config: Config, item_id: str, to: Standing, why: str, *, as_json: bool) -> None:
     """Change the standing of an item by a person's judgment."""
     with make_bank(config) as bank:
-        item = bank.set_standing(item_id, to, why, datetime.now(UTC), by=BY)
+        item = bank.set_standing(item_id, to, why, datetime.now(UTC), by=USER)
     if as_json:
         say_json({"id": item.id, "standing": item.standing})
     else:
@@ -114,7 +112,7 @@ def import_items(config: Config, folder: Path, *, as_json: bool) -> None:
         read = [skill_md.read(home) for home in homes]
         known = {item.id for item in bank.some({item.id for item in read})}
         added = bank.add_all(
-            (replace(item, id="") for item in read if item.id not in known), by=BY, why="import"
+            (replace(item, id="") for item in read if item.id not in known), by=USER, why="import"
         )
     _say_count(len(added), f"of {len(read)} read from", folder, as_json=as_json)
 

@@ -15,13 +15,12 @@ from environments.episode import Ending, Episode, Split, Step
 from environments.errors import UnknownNameError
 from memory.annotations import Annotation, AnnotationError, check
 from memory.items import Citation
+from memory.journal import USER
 from memory.store import Filters
 
 PAGE = 50
 OTHERS = 12
 """Other attempts at a task that an episode's page leads to."""
-
-BY = "user"
 
 
 def routes(site: Site) -> APIRouter:
@@ -153,6 +152,6 @@ def _said(form: Mapping[str, str], site: Site) -> Annotation:
         step=int(step) if step else None,
         action=action or None,
         note=form.get("note", ""),
-        by=BY,
+        by=USER,
         at=site.clock(),
     )

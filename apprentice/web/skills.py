@@ -14,15 +14,16 @@ from apprentice.web.words import address, page
 from apprentice.wording import changed, headline
 from environments.errors import UnknownNameError
 from memory import skill_md
-from memory.bank import MOVES, ItemFilters
+from memory.bank import ItemFilters
+from memory.changes import MOVES
 from memory.credit import Credit, credit
 from memory.items import Demonstration, Item, Skill, Standing
+from memory.journal import USER
 from memory.lineage import Trace
 from memory.lineage import why as trace
 from memory.skill_md import TYPES
 
 PAGE = 30
-BY = "user"
 
 OUTSIDE = {"id", "version", "standing", "source", "environment", "kind", "moves", "procedure"}
 """Fields that a page of an item shows in a place of their own."""
@@ -71,7 +72,7 @@ def routes(site: Site) -> APIRouter:
         to = _standing(form.get("to", ""))
         if to is None:
             raise UnknownNameError("standing", "", tuple(Standing))
-        site.bank.set_standing(id, to, form.get("why", ""), site.clock(), by=BY)
+        site.bank.set_standing(id, to, form.get("why", ""), site.clock(), by=USER)
         return done(f"/skills/{id}")
 
     return router
