@@ -87,9 +87,7 @@ class Bank(Opened):
             IllegalMoveError: an item cannot go there from where it stands; see `changes.MOVES`.
         """
         with writing(self._engine).begin() as connection:
-            item = changes.current(connection, id)
-            entry = Entry(at=at, deed=Deed.MOVED, subject=id, version=item.version, by=by, why=why)
-            return changes.move(connection, item, replace(entry, standing=standing))
+            return changes.move(connection, id, standing, at, by=by, why=why)
 
     def criticize(self, critique: Critique, *, by: str = "") -> Critique:
         """Store a new critique, and return it with the id it was given; refused as `add` refuses.
