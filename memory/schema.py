@@ -23,13 +23,14 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 from environments.episode import Ending, Split
 from memory.items import Standing
 from memory.journal import Deed
 
-HEAD = "0006"
+HEAD = "0007"
 """The newest migration: a database that says so is opened without loading Alembic."""
 
 TALLIED = ("steps", "prompt_tokens", "completion_tokens", "started", "ending", "split", "policy")
@@ -37,6 +38,10 @@ TALLIED = ("steps", "prompt_tokens", "completion_tokens", "started", "ending", "
 
 FILTERS = ("environment", "split", "kind", "ending", "policy")
 """Columns that many episodes share, by which they are filtered, often by several at once."""
+
+ADVICE = text("standing = 'active' AND type IN ('lesson', 'skill')")
+"""Which items are advice in use, in just these words: no database believes of a bound value that it
+is the one that its index is of."""
 
 metadata = MetaData()
 
@@ -156,6 +161,14 @@ ITEM = Table(
     Column("entry", Integer, ForeignKey("journal.seq"), nullable=False),  # holds this version
     Index("item_by_kind", "environment", "kind", "number"),
     Index("item_by_standing", "standing", "number"),
+    # Of a type's demonstrations, among which there may be none of these, not one is read: at 10^5
+    # items of six types 17 ms without it.
+    Index(
+        "item_by_advice",
+        *("environment", "kind", "number"),
+        sqlite_where=ADVICE,
+        postgresql_where=ADVICE,
+    ),
 )
 
 CRITIQUE = Table(
