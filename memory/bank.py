@@ -9,17 +9,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, func, select
 
-from environments.errors import UserError
-from memory import erasure, fulltext, projection, recalls
-from memory.admission import Decision, Outcome, RefusedError, merged, same_words, superseded
+from memory import changes, erasure, fulltext, projection, recalls
+from memory.admission import Decision
 from memory.database import Opened, writing
 from memory.errors import UnknownIdError
 from memory.forgetting import Forgetting
 from memory.items import Critique, Item, Lesson, Recalled, Standing
-from memory.journal import Deed, Entry
-from memory.provenance import check, check_new
+from memory.journal import ITSELF, Deed, Entry
+from memory.provenance import check_new
 from memory.schema import ADVICE, CRITIQUE, ITEM, JOURNAL
 from memory.vectors import Key, Vector, lacking, load_vectors, put_vectors
 from memory.wire import (
@@ -29,32 +28,10 @@ from memory.wire import (
     recalls_to_json,
     tags_to_json,
     wrote_critique,
-    wrote_item,
 )
 
 if TYPE_CHECKING:
     from memory.credit import Tag, Use
-
-ITSELF = "apprentice"
-"""Who did it when no person and no critic is named."""
-
-USER = "user"
-"""Who did it when a person decided. What a person retired is not tried again in better words."""
-
-MOVES = {
-    Standing.CANDIDATE: (Standing.ACTIVE, Standing.RETIRED),
-    Standing.ACTIVE: (Standing.RETIRED,),
-    Standing.RETIRED: (Standing.CANDIDATE,),  # to be tried again, never straight into a prompt
-}
-"""Where an item may go from where it stands."""
-
-
-class IllegalMoveError(UserError, ValueError):
-    """An item cannot go from where it stands to where it was sent."""
-
-
-class StaleError(UserError, ValueError):
-    """An item was revised by someone else meanwhile."""
 
 
 class ItemFilters(TypedDict, total=False):
@@ -82,7 +59,7 @@ class Bank(Opened):
     def add_all(self, items: Iterable[Item], *, by: str = ITSELF, why: str = "") -> list[Item]:
         """Store new items together or not at all; see `add`."""
         with writing(self._engine).begin() as connection:
-            return _added(connection, list(items), by, why)
+            return changes.add(connection, list(items), by, why)
 
     def revise(self, item: Item, *, by: str = ITSELF, why: str = "") -> Item:
         """Store a changed item as its next version, and return that.
@@ -94,18 +71,12 @@ class Bank(Opened):
             StaleError: it is not the current version that was changed.
         """
         with writing(self._engine).begin() as connection:
-            current = _current(connection, item.id)
-            if item.version != current.version:
-                raise StaleError(
-                    f"version {item.version} of {item.id} is not its current one, "
-                    f"{current.version}; change that one"
-                )
-            return _revised(connection, Deed.REVISED, current, item, by, why)
+            return changes.revise(connection, item, by, why)
 
     def settle(self, item: Item, decision: Decision, *, by: str = ITSELF) -> Item:
         """Carry out what `admission.decide` decided about a new item; return what holds it now."""
         with writing(self._engine).begin() as connection:
-            return _settled(connection, item, decision, by)
+            return changes.settle(connection, item, decision, by)
 
     def set_standing(
         self, id: str, standing: Standing, why: str, at: datetime, *, by: str = ITSELF
@@ -113,19 +84,10 @@ class Bank(Opened):
         """Move an item, and return it as it stands then.
 
         Raises:
-            IllegalMoveError: an item cannot go there from where it stands; see `MOVES`.
+            IllegalMoveError: an item cannot go there from where it stands; see `changes.MOVES`.
         """
         with writing(self._engine).begin() as connection:
-            item = _current(connection, id)
-            if standing not in MOVES[item.standing]:
-                raise IllegalMoveError(
-                    f"{id} is {item.standing} and cannot become {standing}; "
-                    f"it can become {' or '.join(MOVES[item.standing])}"
-                )
-            moved = replace(item, standing=standing)
-            entry = Entry(at=at, deed=Deed.MOVED, subject=id, version=item.version, by=by, why=why)
-            projection.record(connection, [replace(entry, standing=standing)])
-        return moved
+            return changes.move(connection, id, standing, at, by=by, why=why)
 
     def criticize(self, critique: Critique, *, by: str = "") -> Critique:
         """Store a new critique, and return it with the id it was given; refused as `add` refuses.
@@ -164,7 +126,9 @@ class Bank(Opened):
             if lesson is None:
                 return named, None
             item, decision = lesson
-            return named, _settled(connection, replace(item, critique=named.id), decision, ITSELF)
+            return named, changes.settle(
+                connection, replace(item, critique=named.id), decision, ITSELF
+            )
 
     def log_uses(self, recalled: Sequence[Recalled], *, by: str = ITSELF) -> None:
         """Note what was recalled for one episode. Of an item noted before, the first note stays."""
@@ -208,7 +172,7 @@ class Bank(Opened):
             UnknownIdError: there is none, or what it said was forgotten.
         """
         with self._engine.connect() as connection:
-            item = _current(connection, id)
+            item = changes.current(connection, id)
         if version in (None, item.version):
             return item
         for older in self.versions(id):
@@ -343,56 +307,6 @@ def _matching(filters: ItemFilters) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _current(connection: Connection, id: str) -> Item:
-    for found in projection.items(connection, [ITEM.c.id == id]):
-        return found
-    raise UnknownIdError(f"no item has the id {id!r}; list them with `apprentice skills list`")
-
-
-def _added(connection: Connection, items: Sequence[Item], by: str, why: str) -> list[Item]:
-    if given := [item.id for item in items if item.id]:
-        raise RefusedError(f"a new item comes without an id, not with {given[0]!r}; revise it")
-    new = [replace(item, version=1, standing=Standing.CANDIDATE) for item in items]
-    check_new(connection, new)
-    seq = projection.next_seq(connection)
-    named = [replace(item, id=id_of(item, n)) for n, item in enumerate(new, seq)]
-    projection.record(connection, [wrote_item(Deed.ADDED, item, by, why) for item in named])
-    return named
-
-
-def _settled(connection: Connection, item: Item, decision: Decision, by: str) -> Item:
-    if decision.outcome is Outcome.KEEP:
-        return _added(connection, [item], by, decision.why)[0]
-    current = _current(connection, decision.other)
-    merging = decision.outcome is Outcome.MERGE or _dismissed(connection, current)
-    joint = merged(current, item) if merging else superseded(current, item)
-    if joint == current:
-        return current  # heard from the same episodes before
-    deed = Deed.MERGED if merging else Deed.SUPERSEDED
-    return _revised(connection, deed, current, joint, by, decision.why)
-
-
-def _dismissed(connection: Connection, item: Item) -> bool:
-    """Whether a person took it out of use, last of all who moved it."""
-    if item.standing is not Standing.RETIRED:
-        return False
-    moves = (JOURNAL.c.subject == item.id, JOURNAL.c.deed == Deed.MOVED)
-    query = select(JOURNAL.c.by).where(*moves).order_by(JOURNAL.c.seq.desc()).limit(1)
-    return connection.scalar(query) == USER
-
-
 def _tagged(critique: Critique, tags: Mapping[str, "Tag"], by: str) -> Entry:
     made, episode = critique.source.made, critique.episode
     return Entry(at=made, deed=Deed.TAGGED, subject=episode, by=by, content=tags_to_json(tags))
-
-
-def _revised(
-    connection: Connection, deed: Deed, current: Item, item: Item, by: str, why: str
-) -> Item:
-    standing = current.standing if same_words(current, item) else Standing.CANDIDATE
-    new = replace(item, version=current.version + 1, standing=standing)
-    if type(new) is not type(current):
-        raise RefusedError(f"{current.id} is no {projection.word_of(type(new))}; add a new item")
-    check(connection, [new])
-    projection.record(connection, [wrote_item(deed, new, by, why)])
-    return new
