@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.search.attempts import searched
+from agent.search.calibration import Calibration, Evidence, calibrated, evidence
 from agent.search.critics import WORLD_ALONE, Aspect, Critics, Estimate, Weighed
 from agent.search.harvest import searcher
 from agent.search.record import Searched, from_json, record, to_json
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 TREES = "trees"
 """The folder of trees in the home."""
 
+REMEMBERED = 100
+"""Searches from which it is told what a critic's scores mean."""
+
 
 Listener = Callable[[Search, str, datetime], None]
 """(a search that ended, who proposed, when) -> nothing"""
@@ -50,6 +54,10 @@ class Searching:
     critics: Critics = field(default_factory=lambda: WORLD_ALONE)
     spent: Spent = field(default_factory=Spent)
     searches: int = 0
+    said: dict[Aspect, list[tuple[float, float]]] = field(
+        default_factory=lambda: {Aspect.VALUE: [], Aspect.PROCESS: []}
+    )
+    """The scores of those who may err, each with the share of what followed that succeeded."""
     listener: Listener | None = None  # None: nobody learns from the searches
     asks_value: bool = False  # whether the value head kept beside the adapter is asked, if any
 
@@ -66,7 +74,7 @@ class Searching:
         """Yield the episode of each attempt, and keep its tree."""
         critics = self.critics
         if self.asks_value:
-            critics = {**critics, **_value(policy, environment, self.trees.parent)}
+            critics = {**critics, **_value(policy, environment, self.trees)}
         scene = Scene(
             environment=environment,
             policy=policy,
@@ -105,6 +113,8 @@ class Searching:
         (self.trees / f"{kept.episode}.json").write_bytes(to_json(kept))
         self.spent.add(kept.spent)
         self.searches += 1
+        for aspect, said in self.said.items():
+            said += kept.opinions.get(aspect, ())
 
     def to_json(self) -> Mapping[str, Any]:
         """Return what the searches cost, as JSON knows it."""
@@ -115,17 +125,30 @@ class Searching:
             "turns": self.spent.turns,
             "prompt_tokens": self.spent.prompt_tokens,
             "completion_tokens": self.spent.completion_tokens,
+            "calibration": {
+                each.critic: {"opinions": each.opinions, "error": each.error}
+                for each in self.calibrations
+            },
         }
+
+    @property
+    def calibrations(self) -> Sequence[Calibration]:
+        """Return how far those who may err were from what came of it."""
+        return [calibrated(aspect, said) for aspect, said in self.said.items() if said]
 
     @property
     def sentence(self) -> str:
         """Return what the searches cost, for a person."""
         each = self.spent.steps / max(self.searches, 1)
         tokens = self.spent.prompt_tokens + self.spent.completion_tokens
+        off = "".join(
+            f"; the {told.critic} critic was off by {told.error:.2f} on {told.opinions:,} moments"
+            for told in self.calibrations
+        )
         return (
             f"searched {self.searches} attempts: {self.spent.steps:,} simulated steps "
             f"({each:.0f} each, at most {self.settings.budget}), {self.spent.turns:,} turns of "
-            f"the policy, {tokens:,} tokens"
+            f"the policy, {tokens:,} tokens{off}"
         )
 
 
@@ -162,9 +185,17 @@ def head_file(home: Path, adapter: str) -> Path:
     return home / ADAPTERS / f"{adapter}.value.safetensors"
 
 
-def _value(policy: "Policy", environment: "Environment", home: Path) -> Critics:
+def told_so_far(trees: Path, aspect: Aspect, critic: str) -> Evidence | None:
+    """Return what the scores of a critic have told in the newest searches; None: too little."""
+    newest = sorted(trees.glob("*.json"), key=lambda file: file.stat().st_mtime)[-REMEMBERED:]
+    searches = [from_json(file.read_bytes()) for file in newest]
+    theirs = [each.opinions[aspect] for each in searches if each.critics.get(aspect) == critic]
+    return evidence([opinion for said in theirs for opinion in said])
+
+
+def _value(policy: "Policy", environment: "Environment", trees: Path) -> Critics:
     """Return the value critic of a local policy; nobody, where its adapter has no head."""
-    file = head_file(home, policy.name.rpartition("@")[2])
+    file = head_file(trees.parent, policy.name.rpartition("@")[2])
     if not file.exists():
         return {}
     from distill.engine import LocalPolicy
@@ -179,7 +210,8 @@ def _value(policy: "Policy", environment: "Environment", home: Path) -> Critics:
         )
         return head(features.of(list(seen))).tolist()
 
-    return {Aspect.VALUE: Weighed(Estimate(file.stem, chances))}
+    known = told_so_far(trees, Aspect.VALUE, file.stem)
+    return {Aspect.VALUE: Weighed(Estimate(file.stem, chances), evidence=known)}
 
 
 def lines_of(searched: Searched) -> Sequence[str]:

@@ -1,7 +1,7 @@
 """A search as a value that can be kept and drawn: its tree, what it cost, how its critics did."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import TypeAdapter
 
@@ -38,6 +38,7 @@ class Searched:
     twigs: tuple[Twig, ...]  # parents first
     rest: tuple[str, ...]  # the actions of the chosen way beyond the tree, found by a rollout
     opinions: Mapping[Aspect, tuple[tuple[float, float], ...]]  # score, share that succeeded
+    critics: Mapping[Aspect, str] = field(default_factory=dict[Aspect, str])  # whose they are
 
 
 _SEARCHED = TypeAdapter(Searched)
@@ -55,6 +56,7 @@ def record(search: Search) -> Searched:
         twigs=tuple(_twigs(search.root, set(last.way))),
         rest=tuple(step.action or step.completion.text for step in steps),
         opinions={aspect: tuple(said) for aspect, said in search.opinions.items()},
+        critics=search.critics,
     )
 
 

@@ -100,6 +100,11 @@ class Search:
         return Branch(self.attempt.task, node.steps, node.seen.text, Ending.TRUNCATED)
 
     @property
+    def critics(self) -> dict[Aspect, str]:
+        """Return the names of those who are asked."""
+        return {aspect: each.critic.name for aspect, each in self._scene.critics.items()}
+
+    @property
     def likeliest(self) -> Node:
         """Return where the search has looked most."""
         node = self.root
