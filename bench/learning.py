@@ -213,10 +213,11 @@ def attend(school: School, seed: int, minutes: float | None) -> None:
     cold_start(pupil, deadline)
     if COLD in rows:
         school.examine(pupil, COLD)
-    cold, seconds = pupil.student.copy(), pupil.seconds
-    for row in practiced:
+    cold, seconds, shown = pupil.student.copy(), pupil.seconds, dict(pupil.plans)
+    for row in practiced:  # each as if there had been no other before
         pupil.student.load(cold)
         pupil.seconds, pupil.episodes = seconds, 0
+        pupil.plans, pupil.learned_from = dict(shown), []
         pupil.course = replace(pupil.course, preset=row)
         for number in range(pupil.course.rounds):
             if not practise(pupil, number, deadline):
