@@ -20,7 +20,8 @@ import torch
 from agent.attempt import Attempt, Limits
 from apprentice.acting import BASE, LOCAL, Named, find_acting
 from apprentice.build import now
-from apprentice.config import Distill, StaleSettingsError, reread
+from apprentice.config import Distill
+from apprentice.freezing import StaleSettingsError, reread
 from apprentice.lessons import Lessons, lessons
 from apprentice.orders import Report, read_report, write_report
 from apprentice.runs import Rig, play

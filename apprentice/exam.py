@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from agent.attempt import Attempt
 from apprentice.acting import settled
 from apprentice.build import make_environment, make_policy, make_rig
-from apprentice.config import Config, acting_settings
+from apprentice.config import Config
+from apprentice.freezing import acting_settings
 from apprentice.runs import EmptySplitError, Rig, Watcher, play
 from environments.episode import Episode, Split, Task
 from environments.seed import derive

@@ -13,7 +13,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from apprentice.acting import ADAPTERS
-from apprentice.config import Config, acting_settings
+from apprentice.config import Config
+from apprentice.freezing import acting_settings
 from apprentice.gate import Gated
 from memory.proof import Outcome
 

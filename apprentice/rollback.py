@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from apprentice.acting import ADAPTERS, LOCAL, Named
-from apprentice.config import Config, StaleSettingsError, thaw
+from apprentice.config import Config
+from apprentice.freezing import StaleSettingsError, thaw
 from apprentice.promises import Promise, conditions, read_promise, write_promise
 from environments.episode import Ending
 from memory.fall import Tally, fallen

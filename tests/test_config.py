@@ -2,14 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from apprentice.config import (
-    Config,
-    ConfigError,
-    StaleSettingsError,
-    frozen_settings,
-    load,
-    thaw,
-)
+from apprentice.config import Config, ConfigError, load
+from apprentice.freezing import StaleSettingsError, frozen_settings, thaw
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """Where the store and the index are is a matter of today: no run keeps it, nor a secret."""
 
-from apprentice.config import frozen_settings, load, thaw
+from apprentice.config import load
+from apprentice.freezing import frozen_settings, thaw
 
 SECRETS = {
     "store": {"url": "postgresql://me:sesame@db/x"},

@@ -19,7 +19,8 @@ from apprentice.audits.place import Begun, begin, keep_beside
 from apprentice.audits.report import Findings, Report
 from apprentice.audits.sample import FEWEST, TooFewError, Wanted, exactly
 from apprentice.build import make_home, now
-from apprentice.config import Config, frozen_settings
+from apprentice.config import Config
+from apprentice.freezing import frozen_settings
 from distill.audit.hacking import Sign
 from environments.episode import Split
 

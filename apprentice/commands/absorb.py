@@ -16,7 +16,8 @@ from agent.policy import Policy
 from apprentice.audits.past import past_policies
 from apprentice.audits.sample import name_of
 from apprentice.build import make_bank, make_embedder, make_environment, make_judge, make_store, now
-from apprentice.config import Config, thaw
+from apprentice.config import Config
+from apprentice.freezing import thaw
 from apprentice.proving import PROOF
 from apprentice.terminal import inert, out, say_json
 from environments.episode import Episode, Split

@@ -22,7 +22,8 @@ from apprentice.audits.report import Report, plain
 from apprentice.audits.sample import exactly
 from apprentice.build import make_home, now
 from apprentice.commands.run import EXIT_INTERRUPTED, EXIT_STOPPED
-from apprentice.config import Config, frozen_settings, thaw
+from apprentice.config import Config
+from apprentice.freezing import frozen_settings, thaw
 from apprentice.terminal import aside, inert, out, say_json, table
 from environments.errors import UserError
 

@@ -15,7 +15,8 @@ from rich.text import Text
 
 from apprentice.build import make_bank, make_environment, make_store
 from apprentice.commands.annotate import open_annotations, tell_annotation
-from apprentice.config import Config, thaw
+from apprentice.config import Config
+from apprentice.freezing import thaw
 from apprentice.terminal import SHORT_ID, ending, inert, out, say_json, table, tell
 from environments.environment import Environment
 from environments.episode import Episode

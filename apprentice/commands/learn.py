@@ -16,7 +16,8 @@ from apprentice.build import (
     run_lock,
     store_place,
 )
-from apprentice.config import Config, frozen_settings, thaw
+from apprentice.config import Config
+from apprentice.freezing import frozen_settings, thaw
 from apprentice.gate import Gated
 from apprentice.loop.reports import Record, StageReport, record_of, to_json
 from apprentice.loop.site import Site

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from apprentice.acting import settled
 from apprentice.build import make_rig, make_store, run_lock
-from apprentice.config import Config, frozen_settings, thaw
+from apprentice.config import Config
+from apprentice.freezing import frozen_settings, thaw
 from apprentice.proving import to_practise
 from apprentice.report import Summary, summarize
 from apprentice.rollback import Production, watch_over
