@@ -54,11 +54,10 @@ class LocalSettings:
 class Cache(Protocol):
     """Where transcripts are held and computed: `Lanes`, or `Transcripts` for other models."""
 
-    rewinds: bool
+    rewinds: bool  # whether a feed may begin before a lane's end, or with another's first tokens
     length: int
 
     def pull(self) -> None: ...
-    def copy(self, source: int, target: int, count: int) -> None: ...
     def feed(self, feeds: Sequence[Feed]) -> Tensor: ...
     def logits(self, hidden_RE: Tensor) -> Tensor: ...
     def some_logits(self, hidden_E: Tensor, tokens: Sequence[int]) -> Tensor: ...
@@ -216,9 +215,6 @@ class LocalPolicy:
     def _tick(self) -> list[Writing]:
         """Feed every lane its next tokens and choose where a choice is due; return who is done."""
         planned = self._schedule.plan()
-        for each in planned:
-            if each.donor is not None:
-                self._cache.copy(each.donor, each.feed.lane, each.feed.start)
         hidden_RE = self._cache.feed([each.feed for each in planned])
         self._choose(planned, hidden_RE)
         finished = [each.writing for each in planned if self._over(each.writing)]

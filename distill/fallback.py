@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Transcripts:
     """A transformers cache per lane. What stands for a hidden state here is already the logits."""
 
-    rewinds = False  # not every architecture's cache can forget its last tokens
+    rewinds = False  # not every architecture's cache can forget its last tokens, or lend its first
 
     def __init__(self, model: PreTrainedModel, *, lanes: int, length: int) -> None:
         self.length = min(length, getattr(model.config, "max_position_embeddings", length))
@@ -30,9 +30,6 @@ class Transcripts:
 
     def pull(self) -> None:
         """Use the model's current weights: it always does."""
-
-    def copy(self, source: int, target: int, count: int) -> None:
-        raise NotImplementedError("a cache that does not rewind cannot be copied in part")
 
     @torch.inference_mode()
     def feed(self, feeds: Sequence[Feed]) -> Tensor:

@@ -47,6 +47,7 @@ class Feed:
     lane: int
     start: int  # how many tokens of the lane stay
     ids: Sequence[int]
+    donor: int | None = None  # the lane whose first `start` tokens it takes over; None: its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +77,10 @@ class Lanes:
         """Take the model's current weights. What the lanes hold is stale after this."""
         self._weights = Weights(self._model)
 
-    def copy(self, source: int, target: int, count: int) -> None:
-        """Give a lane the first tokens of another."""
-        for cache in (self._keys, self._values):
-            cache[:, target, :count] = cache[:, source, :count]
-
     @torch.inference_mode()
     def feed(self, feeds: Sequence[Feed]) -> Tensor:
         """Append tokens; return the final hidden state after each feed's last one, (R, E)."""
+        self._hand_over(feeds)
         pieces = list(self._pieces(feeds))
         device = self._keys.device
         at_N = torch.tensor(
@@ -114,6 +111,13 @@ class Lanes:
             return self._weights.some_logits(
                 hidden_E, torch.tensor(tokens, device=self._keys.device)
             )
+
+    def _hand_over(self, feeds: Sequence[Feed]) -> None:
+        """Give lanes the first tokens of others, before any of these goes on."""
+        for feed in feeds:
+            if feed.donor is not None:
+                for cache in (self._keys, self._values):
+                    cache[:, feed.lane, : feed.start] = cache[:, feed.donor, : feed.start]
 
     def _pieces(self, feeds: Sequence[Feed]) -> Iterator[_Piece]:
         row = 0

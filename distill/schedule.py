@@ -80,7 +80,6 @@ class Planned:
 
     feed: Feed
     writing: Writing
-    donor: int | None  # the lane to copy the first `feed.start` tokens from
     complete: bool  # whether the next token can be chosen after this feed
 
 
@@ -120,7 +119,8 @@ class Schedule:
             left -= len(ids)
             targets.append(tokens)
             complete = start + len(ids) == len(tokens)
-            planned.append(Planned(Feed(lane.index, start, ids), lane.writing, donor, complete))
+            feed = Feed(lane.index, start, ids, donor)
+            planned.append(Planned(feed, lane.writing, complete))
         for each in planned:
             self.lanes[each.feed.lane].held += each.feed.ids
         return planned

@@ -63,7 +63,7 @@ def test_an_opening_that_many_share_is_computed_once():
     later = schedule.plan()
     assert fed(later)["b"] == (1, len(RULES), 1)
     assert fed(later)["c"] == (2, len(RULES), 1)
-    assert [each.donor for each in later] == [None, 0, 0]
+    assert [each.feed.donor for each in later] == [None, 0, 0]
 
 
 def test_nothing_is_copied_that_this_tick_only_plans_to_compute():
