@@ -15,6 +15,7 @@ from gymnasium.spaces import Discrete, Text
 from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
 from environments.errors import UserError
+from environments.guarded import GuardedPlay
 from environments.seeded import Opening, SeededTasks, seed_of
 from environments.transcript import NOT_AN_ACTION
 
@@ -88,7 +89,7 @@ class FromGymnasium:
             raise SpaceError(f"Gymnasium cannot make {self._id!r}: {reason}; see its id") from None
 
 
-class GymnasiumPlay:
+class GymnasiumPlay(GuardedPlay):
     """One seed in play."""
 
     def __init__(
@@ -97,29 +98,18 @@ class GymnasiumPlay:
         self._made = made
         self._actions = actions  # none: any text is an action
         self._admissible = tuple(sorted(actions))
-        self._closed = False
         text = _opening(made, seed)
-        self._observation = ongoing(OPENING.format(text=text, goal=goal), self._admissible)
-
-    @property
-    def observation(self) -> Observation:
-        return self._observation
-
-    def step(self, action: str) -> Observation:
-        if self._closed or self._observation.ending is not None:
-            raise RuntimeError("this play is over; start the task again")
-        if self._actions and action.strip() not in self._actions:
-            self._observation = ongoing(NOT_AN_ACTION, self._admissible)
-        else:
-            self._observation = self._after(self._actions.get(action.strip(), action))
-        return self._observation
+        super().__init__(ongoing(OPENING.format(text=text, goal=goal), self._admissible))
 
     def close(self) -> None:
-        self._closed = True
+        super().close()
         self._made.close()
 
-    def _after(self, action: int | str) -> Observation:
-        seen, given, terminated, truncated, _ = self._made.step(action)
+    def _after(self, action: str) -> Observation:
+        name = action.strip()
+        if self._actions and name not in self._actions:
+            return ongoing(NOT_AN_ACTION, self._admissible)
+        seen, given, terminated, truncated, _ = self._made.step(self._actions.get(name, action))
         text, reward = _text(self._made, seen), float(given)
         if terminated and reward > 0:
             return solved(text, reward=reward)

@@ -19,6 +19,7 @@ from environments.bridges.mcp_session import Server, Session
 from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
 from environments.errors import UnknownNameError, UserError
+from environments.guarded import GuardedPlay
 from environments.splits import deal
 
 NAME = "mcp"
@@ -171,7 +172,7 @@ class McpTools:
         return self._golds[task.id] or None
 
 
-class McpPlay:
+class McpPlay(GuardedPlay):
     """One task under way, with its session."""
 
     waits = True  # for the server
@@ -184,26 +185,17 @@ class McpPlay:
         self._known = known
         self._reward = reward
         self._calls: list[Call] = []
-        self._closed = False
-        self._observation = ongoing(OPENING.format(goal=task.goal))
-
-    @property
-    def observation(self) -> Observation:
-        return self._observation
-
-    def step(self, action: str) -> Observation:
-        if self._closed or self._observation.ending is not None:
-            raise RuntimeError("this play is over; start the task again")
-        word, _, rest = action.strip().partition(" ")
-        if word == SUBMIT:
-            self._observation = self._judged(rest.strip())
-        else:
-            self._observation = ongoing(self._called(word, rest.strip()))
-        return self._observation
+        super().__init__(ongoing(OPENING.format(goal=task.goal)))
 
     def close(self) -> None:
-        self._closed = True
+        super().close()
         self._session.close()
+
+    def _after(self, action: str) -> Observation:
+        word, _, rest = action.strip().partition(" ")
+        if word == SUBMIT:
+            return self._judged(rest.strip())
+        return ongoing(self._called(word, rest.strip()))
 
     def _called(self, tool: str, rest: str) -> str:
         if tool not in self._known:

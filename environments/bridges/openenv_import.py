@@ -18,6 +18,7 @@ from websockets.sync.client import connect
 from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
 from environments.errors import UserError
+from environments.guarded import GuardedPlay
 from environments.seeded import Opening, SeededTasks, seed_of
 
 NAME = "openenv"
@@ -92,7 +93,7 @@ class FromOpenEnv:
         return None
 
 
-class OpenEnvPlay:
+class OpenEnvPlay(GuardedPlay):
     """One seed in play."""
 
     waits = True  # for the server
@@ -101,33 +102,24 @@ class OpenEnvPlay:
         self._session = session
         self._form = form
         self._listed = listed
-        self._closed = False
         seen = session.reset(seed_of(task))["observation"]
         text = OPENING.format(text=told(seen), goal=task.goal)
-        self._observation = ongoing(text, self._actions(seen))
-
-    @property
-    def observation(self) -> Observation:
-        return self._observation
-
-    def step(self, action: str) -> Observation:
-        if self._closed or self._observation.ending is not None:
-            raise RuntimeError("this play is over; start the task again")
-        admissible = self._observation.admissible
-        if admissible and action.strip() not in admissible:
-            self._observation = ongoing("That is not one of the actions.", admissible)
-            return self._observation
-        try:
-            self._observation = self._after(self._session.step(self._form.read(action.strip())))
-        except RefusedError as error:
-            self._observation = ongoing(str(error), admissible)
-        return self._observation
+        super().__init__(ongoing(text, self._actions(seen)))
 
     def close(self) -> None:
-        self._closed = True
+        super().close()
         self._session.close()
 
-    def _after(self, result: Plain) -> Observation:
+    def _after(self, action: str) -> Observation:
+        admissible = self._observation.admissible
+        if admissible and action.strip() not in admissible:
+            return ongoing("That is not one of the actions.", admissible)
+        try:
+            return self._shown(self._session.step(self._form.read(action.strip())))
+        except RefusedError as error:
+            return ongoing(str(error), admissible)
+
+    def _shown(self, result: Plain) -> Observation:
         seen, reward = result["observation"], float(result.get("reward") or 0.0)
         if not result.get("done"):
             return ongoing(told(seen), self._actions(seen), reward=reward)

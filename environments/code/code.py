@@ -15,6 +15,7 @@ from environments.code.problem import Problem, Report
 from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
 from environments.errors import UnknownNameError
+from environments.guarded import GuardedPlay
 
 NAME = "code"
 
@@ -77,41 +78,29 @@ class Code:
         return (f"```python\n{problem.prompt}{problem.solution}\n```",)
 
 
-class CodePlay:
+class CodePlay(GuardedPlay):
     """One function in the making."""
 
-    __slots__ = ("_closed", "_examiner", "_left", "_observation", "_problem")
+    __slots__ = ("_examiner", "_left", "_problem")
     waits = True  # for programs to run
 
     def __init__(self, problem: Problem, examiner: Examiner, tries: int, opening: str) -> None:
         self._problem = problem
         self._examiner = examiner
         self._left = tries
-        self._closed = False
-        self._observation = ongoing(opening)
-
-    @property
-    def observation(self) -> Observation:
-        return self._observation
-
-    def step(self, action: str) -> Observation:
-        if self._closed or self._observation.ending is not None:
-            raise RuntimeError("this play is over; start the task again")
-        source, whole = program_in(action, self._problem)
-        report = self._examiner.examine(self._problem, source)
-        if not whole and (report.fault or "").startswith("SyntaxError"):
-            self._observation = ongoing(NO_PROGRAM.format(entry=self._problem.entry))
-        else:
-            self._left -= 1
-            self._observation = _seen(report, self._problem, self._left)
-        return self._observation
+        super().__init__(ongoing(opening))
 
     def fork(self) -> "CodePlay":
         """Return a play that goes on from here by itself."""
         return copy(self)
 
-    def close(self) -> None:
-        self._closed = True
+    def _after(self, action: str) -> Observation:
+        source, whole = program_in(action, self._problem)
+        report = self._examiner.examine(self._problem, source)
+        if not whole and (report.fault or "").startswith("SyntaxError"):
+            return ongoing(NO_PROGRAM.format(entry=self._problem.entry))
+        self._left -= 1
+        return _seen(report, self._problem, self._left)
 
 
 def program_in(text: str, problem: Problem) -> tuple[str, bool]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
 from environments.errors import UnknownNameError
+from environments.guarded import GuardedPlay
 from environments.harbor.folder import HarborTask, read_tasks
 from environments.harbor.keeper import WIDTH
 from environments.sandbox.limits import Limits
@@ -132,7 +133,7 @@ class Harbor:
         return None if solution is None else (solution, SUBMIT)
 
 
-class HarborPlay:
+class HarborPlay(GuardedPlay):
     """One task under way."""
 
     waits = True  # for commands to run
@@ -141,27 +142,16 @@ class HarborPlay:
         self._terminal = terminal
         self._task = task
         self._files = task.files
-        self._closed = False
-        self._observation = ongoing(OPENING.format(instruction=task.instruction, goal=task.goal))
-
-    @property
-    def observation(self) -> Observation:
-        return self._observation
-
-    def step(self, action: str) -> Observation:
-        if self._closed or self._observation.ending is not None:
-            raise RuntimeError("this play is over; start the task again")
-        self._observation = self._judged() if action.strip() == SUBMIT else self._after(action)
-        return self._observation
+        super().__init__(ongoing(OPENING.format(instruction=task.instruction, goal=task.goal)))
 
     def fork(self) -> "HarborPlay":
         """Return a play that goes on from here by itself."""
         return copy(self)
 
-    def close(self) -> None:
-        self._closed = True
+    def _after(self, action: str) -> Observation:
+        return self._judged() if action.strip() == SUBMIT else self._ran(action)
 
-    def _after(self, command: str) -> Observation:
+    def _ran(self, command: str) -> Observation:
         ran = self._terminal.run(command, self._files)
         if isinstance(ran, str):
             return ongoing(f"The command had no effect: {ran}.")

@@ -11,6 +11,7 @@ from typing import Protocol, Self
 
 from environments.environment import Observation, ongoing, solved
 from environments.episode import Episode, Split, Task
+from environments.guarded import GuardedPlay
 from environments.household.engine import House, Move
 from environments.household.games import KINDS, NAME, Game, known_kinds, open_games
 from environments.household.generator import MOST_OBJECTS, MOST_RECEPTACLES, GeneratedGames
@@ -103,29 +104,14 @@ class Household:
         return House(asking(game.problem, *other)), None
 
 
-class HouseholdPlay:
+class HouseholdPlay(GuardedPlay):
     """One task in play: a house that does not change and a state that is replaced."""
 
-    __slots__ = ("_closed", "_house", "_moves", "_observation", "_state")
+    __slots__ = ("_house", "_moves", "_state")
 
     def __init__(self, house: House, opening: str) -> None:
         self._house = house
-        self._closed = False
-        self._show(house.start, opening)
-
-    @property
-    def observation(self) -> Observation:
-        return self._observation
-
-    def step(self, action: str) -> Observation:
-        if self._closed or self._observation.ending is not None:
-            raise RuntimeError("this play is over; start the task again")
-        move = self._moves.get(action.strip())
-        if move is None:
-            self._observation = ongoing(NOT_AN_ACTION, self._observation.admissible)
-        else:
-            self._show(*self._house.apply(self._state, move))
-        return self._observation
+        super().__init__(self._come_to(house.start, opening))
 
     def fork(self) -> "HouseholdPlay":
         """Return a play that goes on from here by itself."""
@@ -136,14 +122,16 @@ class HouseholdPlay:
         """What decides all that may still happen."""
         return self._state.key
 
-    def close(self) -> None:
-        self._closed = True
+    def _after(self, action: str) -> Observation:
+        move = self._moves.get(action.strip())
+        if move is None:
+            return ongoing(NOT_AN_ACTION, self._observation.admissible)
+        return self._come_to(*self._house.apply(self._state, move))
 
-    def _show(self, state: State, text: str) -> None:
+    def _come_to(self, state: State, text: str) -> Observation:
         self._state = state
         if self._house.solved(state):
             self._moves: dict[str, Move] = {}
-            self._observation = solved(text)
-        else:
-            self._moves = self._house.moves(state)
-            self._observation = ongoing(text, sorted(self._moves))
+            return solved(text)
+        self._moves = self._house.moves(state)
+        return ongoing(text, sorted(self._moves))

@@ -14,6 +14,7 @@ from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
 from environments.errors import UnknownNameError
 from environments.extras import load
+from environments.guarded import GuardedPlay
 from environments.seed import derive
 
 NAME = "tau2"
@@ -127,7 +128,7 @@ class Desk:
         return self._said[key]
 
 
-class DeskPlay:
+class DeskPlay(GuardedPlay):
     """One customer at the desk."""
 
     waits = True  # for records to be copied and compared, or for a model to answer
@@ -139,28 +140,7 @@ class DeskPlay:
         self._office: Any = None  # made when a tool is first called
         self._said = (case.words,)
         self._done: list[str] = []
-        self._closed = False
-        self._observation = ongoing(OPENING.format(goal=task.goal))
-
-    @property
-    def observation(self) -> Observation:
-        return self._observation
-
-    def step(self, action: str) -> Observation:
-        if self._closed or self._observation.ending is not None:
-            raise RuntimeError("this play is over; start the task again")
-        self._done.append(action)
-        call = call_in(action)
-        if call is None:
-            self._said += (action,)
-            answer = self._desk.answered(self._case, self._said)
-            self._said += (answer,)
-            self._observation = ongoing(f"The customer: {answer}")
-        elif call[0] == DONE:
-            self._observation = solved(CLOSED) if self._right() else failed(CLOSED)
-        else:
-            self._observation = ongoing(called(self._opened(), *call))
-        return self._observation
+        super().__init__(ongoing(OPENING.format(goal=task.goal)))
 
     def fork(self) -> "DeskPlay":
         """Return a play that goes on from here by itself; it is led here again."""
@@ -170,8 +150,20 @@ class DeskPlay:
         return twin
 
     def close(self) -> None:
-        self._closed = True
+        super().close()
         self._office = None
+
+    def _after(self, action: str) -> Observation:
+        self._done.append(action)
+        call = call_in(action)
+        if call is None:
+            self._said += (action,)
+            answer = self._desk.answered(self._case, self._said)
+            self._said += (answer,)
+            return ongoing(f"The customer: {answer}")
+        if call[0] == DONE:
+            return solved(CLOSED) if self._right() else failed(CLOSED)
+        return ongoing(called(self._opened(), *call))
 
     def _opened(self) -> Any:  # noqa: ANN401 - see `office`
         if self._office is None:

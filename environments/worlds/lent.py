@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 from environments.environment import Observation, ongoing
+from environments.guarded import GuardedPlay
 from environments.transcript import NOT_AN_ACTION
 
 Game = TypeVar("Game")
@@ -53,7 +54,7 @@ class Pool(Generic[Game]):
             self._free.append(engine)
 
 
-class LentPlay(Generic[Game]):
+class LentPlay(GuardedPlay, Generic[Game]):
     """One game in play, in an engine that it has to itself until it is closed."""
 
     def __init__(self, pool: Pool[Game], game: Game) -> None:
@@ -61,30 +62,12 @@ class LentPlay(Generic[Game]):
         self._game = game
         self._done: list[str] = []
         engine = pool.take()
-        self._observation = engine.begin(game)
-        self._engine: Engine[Game] | None = engine  # None: closed, or it failed
+        super().__init__(engine.begin(game))
+        self._lent = [engine]  # none: closed, or it failed
 
     @property
     def waits(self) -> bool:
         return self._pool.waits
-
-    @property
-    def observation(self) -> Observation:
-        return self._observation
-
-    def step(self, action: str) -> Observation:
-        if self._engine is None or self._observation.ending is not None:
-            raise RuntimeError("this play is over; start the task again")
-        action = action.strip()
-        admissible = self._observation.admissible
-        if admissible and action not in admissible:
-            self._observation = ongoing(NOT_AN_ACTION, admissible)
-        else:
-            engine, self._engine = self._engine, None
-            self._observation = engine.act(action)
-            self._engine = engine
-            self._done.append(action)
-        return self._observation
 
     def fork(self) -> "LentPlay[Game]":
         """Return a play that goes on from here by itself; it is led here again by its actions."""
@@ -95,6 +78,19 @@ class LentPlay(Generic[Game]):
         return twin
 
     def close(self) -> None:
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            self._pool.give_back(engine)
+        super().close()
+        while self._lent:
+            self._pool.give_back(self._lent.pop())
+
+    def _after(self, action: str) -> Observation:
+        action = action.strip()
+        admissible = self._observation.admissible
+        if admissible and action not in admissible:
+            return ongoing(NOT_AN_ACTION, admissible)
+        engine = self._lent.pop()
+        self._closed = True  # unless it answers
+        seen = engine.act(action)
+        self._closed = False
+        self._lent.append(engine)
+        self._done.append(action)
+        return seen

@@ -11,6 +11,7 @@ from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
 from environments.errors import UnknownNameError
 from environments.extras import load
+from environments.guarded import GuardedPlay
 from environments.seeded import Opening, SeededTasks, seed_of
 from environments.transcript import NOT_AN_ACTION
 
@@ -116,35 +117,23 @@ class MiniGrid:
         return gymnasium.make(self._levels[kind], disable_env_checker=True).unwrapped
 
 
-class GridPlay:
+class GridPlay(GuardedPlay):
     """One level in play."""
 
     def __init__(self, grid: Grid, task: Task) -> None:
         self._grid = grid
-        self._closed = False
         seen, _ = grid.reset(seed=seed_of(task))
         text = OPENING.format(view=view(seen["image"]), goal=task.goal)
-        self._observation = ongoing(text, ADMISSIBLE)
-
-    @property
-    def observation(self) -> Observation:
-        return self._observation
-
-    def step(self, action: str) -> Observation:
-        if self._closed or self._observation.ending is not None:
-            raise RuntimeError("this play is over; start the task again")
-        number = ACTIONS.get(action.strip())
-        if number is None:
-            self._observation = ongoing(NOT_AN_ACTION, ADMISSIBLE)
-        else:
-            self._observation = self._after(number)
-        return self._observation
+        super().__init__(ongoing(text, ADMISSIBLE))
 
     def close(self) -> None:
-        self._closed = True
+        super().close()
         self._grid.close()
 
-    def _after(self, number: int) -> Observation:
+    def _after(self, action: str) -> Observation:
+        number = ACTIONS.get(action.strip())
+        if number is None:
+            return ongoing(NOT_AN_ACTION, ADMISSIBLE)
         seen, reward, terminated, truncated, _ = self._grid.step(number)
         text = view(seen["image"])
         if terminated and reward > 0:

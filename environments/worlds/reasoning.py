@@ -14,6 +14,7 @@ from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
 from environments.errors import UnknownNameError, UserError
 from environments.extras import load
+from environments.guarded import GuardedPlay
 
 NAME = "reasoning_gym"
 
@@ -118,29 +119,18 @@ class Reasoning:
         return (f"Answer: {self._entries[task.id][1]['answer']}",)
 
 
-class ReasoningPlay:
+class ReasoningPlay(GuardedPlay):
     """One puzzle, which one answer ends."""
 
     def __init__(self, maker: Any, entry: Entry) -> None:  # noqa: ANN401 - the package has no types
         self._maker = maker
         self._entry = entry
-        self._closed = False
-        self._observation = ongoing(OPENING.format(question=entry["question"]))
+        super().__init__(ongoing(OPENING.format(question=entry["question"])))
 
-    @property
-    def observation(self) -> Observation:
-        return self._observation
-
-    def step(self, action: str) -> Observation:
-        if self._closed or self._observation.ending is not None:
-            raise RuntimeError("this play is over; start the task again")
+    def _after(self, action: str) -> Observation:
         score = self._score(answer_in(action))
         right = score >= FULL_MARKS
-        self._observation = solved("That is right.") if right else failed("That is wrong.")
-        return self._observation
-
-    def close(self) -> None:
-        self._closed = True
+        return solved("That is right.") if right else failed("That is wrong.")
 
     def _score(self, answer: str) -> float:
         try:
