@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain, islice, zip_longest
@@ -18,6 +18,7 @@ from apprentice.acting import BASE
 from apprentice.audits.sample import name_of
 from apprentice.audits.trust import measured_gaps
 from apprentice.orders import STEM, Library, Order, ordered
+from apprentice.proving import to_practise
 from apprentice.staleness import ages, fresh
 from distill.collate import fed
 from distill.curriculum import compared
@@ -29,7 +30,7 @@ from memory.items import Critique, Demonstration, Standing
 if TYPE_CHECKING:
     from apprentice.acting import Acting
     from apprentice.config import Config
-    from environments.episode import Episode
+    from environments.episode import Episode, Task
     from memory.annotations import Annotation
     from memory.bank import Bank
     from memory.records import EpisodeRow
@@ -58,6 +59,23 @@ class Known:
 NOTHING = Known()
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown, solved, to who learns."""
+
+    demonstrations: tuple[str, ...]  # ids of items
+    walkthroughs: tuple[str, ...]  # tasks
+
+
+@dataclass(frozen=True, slots=True)
+class _Lived:
+    """Attempts that say something, and what was said of them."""
+
+    episodes: Sequence[Episode]
+    critiques: Mapping[str, Critique]  # by the id of the episode
+    dropped: Dropped
+
+
 def place_order(
     config: Config,
     library: Library,
@@ -79,44 +97,38 @@ def place_order(
             no order has named yet.
     """
     preset, limits = PRESETS[config.distill.preset], config.distill
-    groups: list[list[Episode]] = []
-    dropped: Dropped = Counter()
-    if preset.practises:
-        usable = partial(fresh, ages=ages(library.adapters, acting), most=limits.staleness)
-        groups, dropped = _attempts(library, encoder, only, limits.episodes, usable)
-    critiques = _critiques(library.bank, chain(*groups)) if preset.teaches else {}
-    chosen, even = _comparable(groups, critiques)
-    dropped.update(even)
-    known = _known(library, acting)
-    shown, said = shown_tasks(library, limits.demonstrations, known), corrected_steps(library)
-    if not chosen and not _new(library, known, shown, said, walkthroughs=not preset.practises):
-        return Offer(None, dropped)
-    order = Order(
-        name=_free_name(library),
-        base=acting.model,
-        parent=None if acting.adapter == BASE else acting.adapter,
-        environment=library.environment.name,
-        preset=limits.preset,
-        settings=limits.model_dump_json(),
-        seed=config.seed,
-        made=made,
-        attempts=tuple(each.id for each in chosen),
-        critiques=tuple(critiques[each.id].id for each in chosen if each.id in critiques),
-        demonstrations=shown[0],
-        walkthroughs=shown[1],
-        canaries=mastered(library, acting, limits.canaries) if preset.practises else (),
+    lived = _lived(config, library, acting, encoder, only)
+    known, said = _known(library, acting), corrected_steps(library)
+    tasks = to_practise(library.environment.tasks(Split.TRAIN), config.memory)
+    shown = shown_tasks(library, limits.demonstrations, tasks, known)
+    new = _new(library, known, shown, said, walkthroughs=not preset.practises)
+    if not lived.episodes and not new:
+        return Offer(None, lived.dropped)
+    order = replace(
+        _order(config, library, acting, made),
+        attempts=tuple(each.id for each in lived.episodes),
+        critiques=tuple(
+            lived.critiques[each.id].id for each in lived.episodes if each.id in lived.critiques
+        ),
+        demonstrations=shown.demonstrations,
+        walkthroughs=shown.walkthroughs,
         corrections=tuple(each.id for each in said),
-        gaps=_gaps(config, acting),
     )
-    return Offer(order, dropped, _tokens(encoder, chosen))
+    return Offer(order, lived.dropped, _tokens(encoder, lived.episodes))
 
 
 def shown_tasks(
-    library: Library, most: int, known: Known = NOTHING
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    library: Library, most: int, tasks: Iterable[Task], known: Known = NOTHING
+) -> Shown:
     """Return the demonstrations to show, and the tasks whose walkthrough fills what is left.
 
     First those that who learns was never shown; task types take turns; of each the oldest first.
+
+    Args:
+        library: where the demonstrations are.
+        most: how many of both together.
+        tasks: that may be walked through: none on which memories are proved.
+        known: what who learns was shown before.
     """
     world = library.environment
     kinds: dict[str, list[Demonstration]] = defaultdict(list)
@@ -126,9 +138,9 @@ def shown_tasks(
     turns = [item for turn in zip_longest(*kinds.values()) for item in turn if item is not None]
     new_first = sorted(turns, key=lambda item: known.episodes.issuperset(item.source.episodes))
     chosen = tuple(islice(new_first, most))
-    tasks = {item.task for item in chosen}
-    left = (t.id for t in world.tasks(Split.TRAIN) if t.id not in tasks and world.gold(t))
-    return tuple(item.id for item in chosen), tuple(islice(left, most - len(chosen)))
+    done = {item.task for item in chosen}
+    left = (task.id for task in tasks if task.id not in done and world.gold(task))
+    return Shown(tuple(item.id for item in chosen), tuple(islice(left, most - len(chosen))))
 
 
 def corrected_steps(library: Library) -> tuple[Annotation, ...]:
@@ -159,6 +171,44 @@ def mastered(library: Library, acting: Acting, most: int) -> tuple[str, ...]:
         tried[row.task_id].append(row.ending is Ending.SOLVED)
     sure = (task for task, ends in tried.items() if len(ends) > 1 and all(ends))
     return tuple(sorted(sure, key=lambda task: (-len(tried[task]), task))[:most])
+
+
+def _order(config: Config, library: Library, acting: Acting, made: datetime) -> Order:
+    """Return an order of what is known before it is chosen what to learn from."""
+    limits = config.distill
+    practises = PRESETS[limits.preset].practises
+    return Order(
+        name=_free_name(library),
+        base=acting.model,
+        parent=None if acting.adapter == BASE else acting.adapter,
+        environment=library.environment.name,
+        preset=limits.preset,
+        settings=limits.model_dump_json(),
+        seed=config.seed,
+        made=made,
+        canaries=mastered(library, acting, limits.canaries) if practises else (),
+        gaps=_gaps(config, acting),
+    )
+
+
+def _lived(
+    config: Config,
+    library: Library,
+    acting: Acting,
+    encoder: Encoder,
+    only: Collection[str] | None,
+) -> _Lived:
+    """Return the attempts that the preset can learn from, and why others not."""
+    preset, limits = PRESETS[config.distill.preset], config.distill
+    groups: list[list[Episode]] = []
+    dropped: Dropped = Counter()
+    if preset.practises:
+        usable = partial(fresh, ages=ages(library.adapters, acting), most=limits.staleness)
+        groups, dropped = _attempts(library, encoder, only, limits.episodes, usable)
+    critiques = _critiques(library.bank, chain(*groups)) if preset.teaches else {}
+    chosen, even = _comparable(groups, critiques)
+    dropped.update(even)
+    return _Lived(chosen, critiques, dropped)
 
 
 def _usable(item: Demonstration) -> bool:
@@ -261,7 +311,7 @@ def _known(library: Library, acting: Acting) -> Known:
 def _new(
     library: Library,
     known: Known,
-    shown: tuple[tuple[str, ...], tuple[str, ...]],
+    shown: Shown,
     corrected: Sequence[Annotation],
     *,
     walkthroughs: bool,
@@ -275,11 +325,11 @@ def _new(
         corrected: what people said.
         walkthroughs: whether these count: not for who practises, they are there to be replayed.
     """
-    items = library.bank.some(shown[0])
+    items = library.bank.some(shown.demonstrations)
     done = {*chain.from_iterable(item.source.episodes for item in items)}
     said = {each.episode for each in corrected}
     return not known.episodes.issuperset(done | said) or (
-        walkthroughs and not known.walkthroughs.issuperset(shown[1])
+        walkthroughs and not known.walkthroughs.issuperset(shown.walkthroughs)
     )
 
 

@@ -10,11 +10,13 @@ from dataclasses import replace
 import pytest
 from safetensors.torch import load_file
 
-from apprentice.choosing import mastered, shown_tasks
+from apprentice.choosing import Shown, mastered, shown_tasks
+from apprentice.config import Memory
 from apprentice.distilling import StaleOrderError, canary, distil, open_training
 from apprentice.jobs import Job, offered, once, unfinished
 from apprentice.lessons import lessons
 from apprentice.orders import Order, ordered, read_report, write_order
+from apprentice.proving import set_aside
 from bank_builders import a_demonstration, a_source
 from distill.adapters import Adapters
 from distill.batch import Source
@@ -297,15 +299,25 @@ def test_demonstrations_of_the_bank_come_before_walkthroughs(config):
         )
         kept = library.bank.add(shown)
         library.bank.add(replace(shown, replayed=False))
-        assert shown_tasks(library, 2) == (
-            (kept.id,), (library.environment.tasks(Split.TRAIN)[0].id,),
-        )  # fmt: skip
+        tasks = library.environment.tasks(Split.TRAIN)
+        assert shown_tasks(library, 2, tasks) == Shown((kept.id,), (tasks[0].id,))
         cold = changed(config, preset="cold-start", demonstrations=1)
         order = offered(cold, library, NOON).order
         told = lessons(cold.distill, order, library)
         assert {plan.episodes for plan in told.shown.values()} == {(episode,)}
         library.bank.set_standing(kept.id, Standing.RETIRED, "wrong", NOON)
-        assert shown_tasks(library, 1)[0] == ()
+        assert shown_tasks(library, 1, tasks).demonstrations == ()
+
+
+def test_no_task_is_walked_through_on_which_memories_are_proved(config):
+    memory = Memory(recall="worth", admission="proof", set_aside=0.5)
+    cold = changed(config, preset="cold-start", demonstrations=100)
+    with library_of(config) as library:
+        tasks = {task.id for task in library.environment.tasks(Split.TRAIN)}
+        aside = {task.id for task in set_aside(library.environment.tasks(Split.TRAIN), 0.5)}
+        order = offered(cold.model_copy(update={"memory": memory}), library, NOON).order
+        assert 0 < len(aside) < len(tasks)
+        assert set(order.walkthroughs) == tasks - aside
 
 
 def test_tasks_are_mastered_that_were_solved_at_every_one_of_several_tries(config):
