@@ -299,7 +299,7 @@ def _reminder(config: Config, policy: "Policy", open_things: ExitStack) -> "Remi
     if config.memory.recall == "off":
         return None
     from apprentice.remember import Reminder
-    from memory.briefing import RENDERINGS
+    from memory.briefing import BUDGETS, RENDERINGS
     from memory.candidates import Shelf
     from memory.embed import embed_missing
     from memory.recall import Space, Taste
@@ -323,7 +323,7 @@ def _reminder(config: Config, policy: "Policy", open_things: ExitStack) -> "Remi
         space=Space(
             render=RENDERINGS[words],
             count_tokens=_counter(policy),
-            budget=config.memory.budget,
+            budget=BUDGETS[words] if config.memory.budget is None else config.memory.budget,
         ),
         share_left_out=config.memory.left_out,
         clock=now,

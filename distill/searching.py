@@ -9,6 +9,7 @@ happens to him, so he can go on after a detour, his own or a policy's.
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -17,6 +18,8 @@ from environments.episode import Ending, Task
 
 THING = re.compile(r"\b[a-z]+ \d+\b")
 """How a world names a thing: its kind and its number."""
+
+NUMBER = re.compile(r" \d+$")
 
 MOST_STEPS = 100
 """Steps after which a searcher gives up."""
@@ -203,7 +206,8 @@ def practicable(
     that is acted on there, and of places of one kind the first is used.
     """
     tidy = _to_the_point(plan)
-    first = _first_of_kind(tidy, environment.start(task).observation)
+    with closing(environment.start(task)) as play:
+        first = _first_of_kind(tidy, play.observation)
     return next(
         (p for p in (first, tidy, tuple(plan)) if _works(environment, task, p, whereabouts)), None
     )
@@ -213,16 +217,16 @@ def _works(
     environment: Environment, task: Task, plan: Sequence[str], whereabouts: Whereabouts
 ) -> bool:
     """Return whether a searcher solves the task with the plan."""
-    play = environment.start(task)
-    searcher = Searcher(plan, play.observation, whereabouts)
-    for _ in range(MOST_STEPS):
-        action = searcher.next(play.observation)
-        if action is None or action not in play.observation.admissible:
-            return False
-        searcher.saw(action, play.step(action))
-        if play.observation.ending is not None:
-            break
-    return play.observation.ending is Ending.SOLVED
+    with closing(environment.start(task)) as play:
+        searcher = Searcher(plan, play.observation, whereabouts)
+        for _ in range(MOST_STEPS):
+            action = searcher.next(play.observation)
+            if action is None or action not in play.observation.admissible:
+                return False
+            searcher.saw(action, play.step(action))
+            if play.observation.ending is not None:
+                break
+        return play.observation.ending is Ending.SOLVED
 
 
 def _to_the_point(plan: Sequence[str]) -> tuple[str, ...]:
@@ -267,16 +271,18 @@ def place_of(way: str) -> str:
 
 
 def kind_of(thing: str) -> str:
-    """Return a name without its number.
+    """Return a name without its number, if it has one.
 
-    >>> kind_of("drawer 2")
-    'drawer'
+    >>> kind_of("drawer 2"), kind_of("attic")
+    ('drawer', 'attic')
     """
-    return thing.rpartition(" ")[0]
+    return NUMBER.sub("", thing)
 
 
 def _number(thing: str) -> int:
-    return int(thing.rpartition(" ")[2])
+    """Return the number of a thing; what there is only one of comes first."""
+    found = NUMBER.search(thing)
+    return int(found[0]) if found else 0
 
 
 def _errands(plan: Sequence[str], search: Search) -> list[tuple[str, str]]:

@@ -15,6 +15,13 @@ _AMOUNTS = (
 COUNTED = frozenset(_AMOUNTS.split())
 """Words before a number that make it an amount and not the number of a thing: "at least 2"."""
 
+_GIVING = (
+    "add adds contain contains equal equals find finds gave get gets give gives has have hold "
+    "holds need needs print prints return returned returning returns subtract use uses yields"
+)
+_VERBS = frozenset(_GIVING.split())
+"""Words that are no thing either: "return 0" is advice that means nothing without its 0."""
+
 INSTANCE = re.compile(r"\b([a-z][a-z_-]*[a-z])(?: \d{1,3})+\b(?![.,]\d)", re.IGNORECASE)
 """A thing and its number, such as "mug 1"; four digits are a year or an amount."""
 
@@ -49,10 +56,12 @@ def class_of(instance: str) -> str:
 def abstracted(text: str) -> str:
     """Return the text without instance numbers and prices.
 
-    Known limit: a verb before an amount is taken for a thing, so "find 2 mugs" loses its 2.
+    Known limit: a rare verb before an amount is taken for a thing, so "fetch 2 mugs" loses its 2.
 
     >>> abstracted("Take mug 2 from shelf 1; it costs $4.50, at most 2 are left.")
     'Take mug from shelf; it costs a price, at most 2 are left.'
+    >>> abstracted("Return 0 for an empty list.")
+    'Return 0 for an empty list.'
     """
     return INSTANCE.sub(_without_number, PRICE.sub("a price", text))
 
@@ -74,8 +83,13 @@ def lint(item: Item) -> tuple[str, ...]:
 
 
 def _found(text: str) -> list["re.Match[str]"]:
-    return [found for found in INSTANCE.finditer(text) if found[1].casefold() not in COUNTED]
+    return [found for found in INSTANCE.finditer(text) if _names_a_thing(found)]
 
 
 def _without_number(found: "re.Match[str]") -> str:
-    return found[0] if found[1].casefold() in COUNTED else found[1]
+    return found[1] if _names_a_thing(found) else found[0]
+
+
+def _names_a_thing(found: "re.Match[str]") -> bool:
+    word = found[1].casefold()
+    return word not in COUNTED and word not in _VERBS

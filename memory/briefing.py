@@ -5,6 +5,7 @@ why, and when not to. No items make no words, so that a prompt without memory st
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import TypeAlias
 
 from memory.items import Demonstration, Item, Lesson, Move, Skill
@@ -40,12 +41,16 @@ LARGE_OPENING = (
 
 RENDERINGS: dict[str, Rendering] = {"small": small, "large": large}
 
+BUDGETS = {"small": 300, "large": 1_200}
+"""Tokens of a briefing unless another number is named. A small model's whole context is 2,048; a
+large one has room for two or three programs, of which 300 hold none (docs/log.md)."""
+
 
 def _brief(item: Item) -> Iterator[str]:
     match item:
         case Demonstration():
             yield f"Example: {_line(item.goal)}"
-            yield from (f"> {_line(move.action)}" for move in item.moves)
+            yield from chain.from_iterable(_quoted(move.action) for move in item.moves)
         case Lesson():
             yield f"Remember: {_line(item.instead)}"
         case Skill():
@@ -73,12 +78,23 @@ def _full(item: Item) -> Iterator[str]:
 def _move(move: Move) -> str:
     seen = _line(move.observation)
     shown = seen if len(seen) <= SEEN else f"{seen[:SEEN].rstrip()} ..."
-    return f"- saw: {shown}\n  did: {_line(move.action)}"
+    did = _quoted(move.action)
+    told = f" {_line(move.action)}" if len(did) == 1 else "".join(f"\n  {line}" for line in did)
+    return f"- saw: {shown}\n  did:{told}"
 
 
 def _said(label: str, text: str) -> Iterator[str]:
     if text:
         yield f"{label}: {_line(text)}"
+
+
+def _quoted(action: str) -> list[str]:
+    """Return an action as it was written, each line quoted: the lines of a program mean something.
+
+    Quoted, none of them can look like our headings; empty ones are left out.
+    """
+    lines = [line.rstrip() for line in action.splitlines() if line.strip()]
+    return [f"> {line}" for line in lines] if len(lines) > 1 else [f"> {_line(action)}"]
 
 
 def _line(text: str) -> str:

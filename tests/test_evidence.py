@@ -100,7 +100,7 @@ def test_abstracting_is_done_after_once_and_leaves_amounts():
         once = abstracted(text)
         assert abstracted(once) == once
         assert instances(once) == ()
-    amounts = "a task with 2 mugs, at most 30 steps, in room 2026"
+    amounts = "a task with 2 mugs, at most 30 steps, in room 2026, then return 0 or add 12"
     assert abstracted(amounts) == amounts
 
 

@@ -77,3 +77,45 @@ def test_a_failure_without_a_way_back_is_not_corrected():
     carried = replace(a_step("wait"), action="inventory")
     failed = an_episode(task=TASKS[0], steps=(carried,), ending=Ending.TRUNCATED)
     assert correction(GUIDE, failed, ("open the sky",), rng=Random(0), now=NOW) is None
+
+
+class Lending(Household):
+    """A house whose plays are lent, as those of other engines are: each must be given back."""
+
+    def __init__(self, games):
+        super().__init__(games)
+        self.lent = []
+
+    def start(self, task):
+        play = Lent(super().start(task), self.lent)
+        self.lent.append(play)
+        return play
+
+
+class Lent:
+    def __init__(self, play, lent):
+        self._play, self._lent = play, lent
+        self.step = play.step
+
+    @property
+    def observation(self):
+        return self._play.observation
+
+    def close(self):
+        if self in self._lent:
+            self._lent.remove(self)
+
+
+def test_every_play_that_demonstrations_begin_is_given_back():
+    world = Lending.generated(train=6)
+    tasks = world.tasks(Split.TRAIN)
+    known = surveyed(world, tasks)
+    guide = Guide(environment=world, whereabouts=known, detours=Detours(chance=0.8, blunder=0.5))
+    for task in tasks:
+        plan = world.gold(task)
+        excursion(guide, task, plan, rng=Random(1), now=NOW)
+        excursion(guide, task, (*plan[:-1], "look"), rng=Random(1), now=NOW)  # finds no way
+        steps = (replace(a_step("wait"), action=plan[0]),)
+        lost = an_episode(task=task, steps=steps, ending=Ending.TRUNCATED)
+        correction(guide, lost, plan, rng=Random(1), now=NOW)
+    assert world.lent == []

@@ -84,3 +84,15 @@ def test_memory_off_leaves_the_prompt_as_it_was(learned):
     config, *_ = learned
     off = config.model_copy(update={"memory": config.memory.model_copy(update={"recall": "off"})})
     assert {episode.briefing for episode in _practised(off)} == {""}
+
+
+@pytest.mark.parametrize(
+    ("memory", "tokens"),
+    [({}, 300), ({"words": "large"}, 1200), ({"words": "large", "budget": 80}, 80)],
+)
+def test_a_briefing_has_the_room_that_the_model_has_unless_a_number_is_named(
+    tmp_path, memory, tokens
+):
+    config = load({"home": tmp_path, "policy": {"use": "random"}, "memory": memory})
+    with make_rig(config) as rig:
+        assert rig.reminder.space.budget == tokens

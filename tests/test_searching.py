@@ -3,6 +3,7 @@
 import pytest
 
 from distill.searching import Searcher, Whereabouts, kind_of, practicable, surveyed
+from environments.environment import ongoing
 from environments.episode import Ending, Split
 from environments.household.games import KINDS
 from environments.household.household import Household
@@ -90,3 +91,11 @@ def test_what_was_seen_somewhere_makes_it_worth_looking_there():
 
 def test_a_plan_in_other_words_cannot_be_carried_out():
     assert practicable(WORLD, TASKS[0], ("fly to the moon", "land on it"), KNOWN) is None
+
+
+def test_places_without_numbers_are_looked_into_like_any_other():
+    start = ongoing("You see an attic and a hall.", ("go to attic", "go to hall"))
+    searcher = Searcher(("go to hall", "take saw 1"), start, Whereabouts())
+    assert searcher.next(start) == "go to attic"
+    searcher.saw("go to attic", ongoing("Nothing is here.", ("go to hall",)))
+    assert searcher.next(ongoing("Nothing is here.", ("go to hall",))) == "go to hall"
