@@ -37,11 +37,13 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """An environment of ours."""
+    """An environment of ours, and where what makes it is: MODULE:NAME, as entry points say it."""
 
     words: str
     license: str  # of what it plays
-    make: Callable[[Path | None], Make]  # given the games, what to call with the settings
+    plain: str | None  # called with the settings; None: it cannot be without games
+    from_games: str | None = None  # called with the games as well; None: it takes none
+    wanted: str = ""  # the games that it cannot be without
 
 
 class SettingError(UserError, ValueError):
@@ -105,13 +107,25 @@ def plugins() -> dict[str, EntryPoint]:
 
 def _maker(name: str, games: Path | None) -> Make:
     if name in ENVIRONMENTS:
-        return _function(ENVIRONMENTS[name].make(games))
+        return _ours(name, games)
     found = plugins()
     if name not in found:
         advice = "one of your own is known once it is installed: pip install --editable FOLDER"
         raise UnknownNameError("environment", name, names(), advice)
     make = _function(_load(found[name]))
     return make if games is None else partial(make, games=games)
+
+
+def _ours(name: str, games: Path | None) -> Make:
+    world = ENVIRONMENTS[name]
+    place = world.plain if games is None else world.from_games
+    if place is None:
+        given = games and str(games)
+        fault = "it takes none; leave it out" if games else f"wanted {world.wanted}"
+        raise SettingError(name, "games", given, fault)
+    require(name)
+    make = _function(EntryPoint(name, place, GROUP).load())
+    return make if games is None else partial(make, games)
 
 
 def _summary(entry: EntryPoint) -> str:
@@ -134,151 +148,83 @@ def _function(make: Make) -> Make:
         return make
 
     @wraps(make.__init__)
-    def construct(**settings: object) -> Environment:
-        return make(**settings)
+    def construct(*games: Path, **settings: object) -> Environment:
+        return make(*games, **settings)
 
     construct.__dict__["__signature__"] = signature(make)
     return construct
-
-
-def _household(games: Path | None) -> Make:
-    from environments.household.household import Household
-
-    return Household.generated if games is None else partial(Household.from_games, games)
-
-
-def _code(games: Path | None) -> Make:
-    from environments.code.code import Code
-
-    _refuse("code", games)
-    require("code")
-    return Code.humaneval
-
-
-def _harbor(games: Path | None) -> Make:
-    from environments.harbor.harbor import Harbor
-
-    if games is None:
-        raise SettingError("harbor", "games", None, "wanted a folder of tasks: --games FOLDER")
-    return partial(_function(Harbor), games=games)
-
-
-def _reasoning(games: Path | None) -> Make:
-    from environments.worlds.reasoning import Reasoning
-
-    _refuse("reasoning_gym", games)
-    return Reasoning
-
-
-def _express(games: Path | None) -> Make:
-    from environments.worlds.express import Express
-
-    _refuse("textworld_express", games)
-    return Express
-
-
-def _science(games: Path | None) -> Make:
-    from environments.worlds.science import ScienceWorld
-
-    _refuse("scienceworld", games)
-    return ScienceWorld
-
-
-def _textworld(games: Path | None) -> Make:
-    from environments.worlds.made import TextWorld
-
-    _refuse("textworld", games)
-    return TextWorld
-
-
-def _tau2(games: Path | None) -> Make:
-    from environments.worlds.desk import Desk
-
-    _refuse("tau2", games)
-    return Desk
-
-
-def _alfworld(games: Path | None) -> Make:
-    from environments.worlds.official import OfficialHousehold
-
-    require("alfworld")
-    if games is None:
-        return OfficialHousehold.generated
-    return partial(OfficialHousehold.from_games, games)
-
-
-def _gymnasium(games: Path | None) -> Make:
-    require("gymnasium")
-    from environments.bridges.gymnasium_import import FromGymnasium
-
-    _refuse("gymnasium", games)
-    return FromGymnasium
-
-
-def _minigrid(games: Path | None) -> Make:
-    from environments.worlds.minigrid import MiniGrid
-
-    _refuse("minigrid", games)
-    return MiniGrid
-
-
-def _mcp(games: Path | None) -> Make:
-    from environments.bridges.mcp_tools import McpTools
-
-    if games is None:
-        raise SettingError("mcp", "games", None, "wanted a file of tasks: --games FILE.jsonl")
-    return partial(McpTools.from_settings, games)
-
-
-def _openenv(games: Path | None) -> Make:
-    require("openenv")
-    from environments.bridges.openenv_import import FromOpenEnv
-
-    _refuse("openenv", games)
-    return FromOpenEnv
-
-
-def _refuse(name: str, games: Path | None) -> None:
-    if games is not None:
-        raise SettingError(name, "games", str(games), "it takes none; leave it out")
 
 
 ENVIRONMENTS: Mapping[str, World] = {
     "household": World(
         "chores in a house: ALFWorld's games, or generated ones",
         "ours; ALFWorld's games: MIT",
-        _household,
+        "environments.household.household:Household.generated",
+        "environments.household.household:Household.from_games",
     ),
     "alfworld": World(
         "the household in ALFWorld's official engine, slowly: to compare with",
         "MIT; parts of its engine: GPL",
-        _alfworld,
+        "environments.worlds.official:OfficialHousehold.generated",
+        "environments.worlds.official:OfficialHousehold.from_games",
     ),
-    "code": World("Python functions to write and repair: HumanEval", "MIT", _code),
+    "code": World(
+        "Python functions to write and repair: HumanEval",
+        "MIT",
+        "environments.code.code:Code.humaneval",
+    ),
     "harbor": World(
-        "a terminal: a folder of tasks in Harbor's layout (--games)", "that of the tasks", _harbor
+        "a terminal: a folder of tasks in Harbor's layout (--games)",
+        "that of the tasks",
+        None,
+        "environments.harbor.harbor:Harbor",
+        "a folder of tasks: --games FOLDER",
     ),
     "reasoning_gym": World(
-        "puzzles with one answer, made from seeds: Reasoning Gym", "Apache-2.0", _reasoning
+        "puzzles with one answer, made from seeds: Reasoning Gym",
+        "Apache-2.0",
+        "environments.worlds.reasoning:Reasoning",
     ),
     "textworld_express": World(
-        "eight fast text games: CookingWorld, TWC, coins, ...", "Apache-2.0", _express
+        "eight fast text games: CookingWorld, TWC, coins, ...",
+        "Apache-2.0",
+        "environments.worlds.express:Express",
     ),
-    "scienceworld": World("30 kinds of school experiments in text", "Apache-2.0", _science),
+    "scienceworld": World(
+        "30 kinds of school experiments in text",
+        "Apache-2.0",
+        "environments.worlds.science:ScienceWorld",
+    ),
     "textworld": World(
         "text games made from seeds: cooking, coins, treasure",
         "MIT; parts of its engine: GPL",
-        _textworld,
+        "environments.worlds.made:TextWorld",
     ),
-    "tau2": World("customers of a shop or an airline, served with tools", "MIT", _tau2),
+    "tau2": World(
+        "customers of a shop or an airline, served with tools",
+        "MIT",
+        "environments.worlds.desk:Desk",
+    ),
     "gymnasium": World(
         "any Gymnasium environment that shows text: set its id",
         "that of the environment",
-        _gymnasium,
+        "environments.bridges.gymnasium_import:FromGymnasium",
     ),
-    "minigrid": World("rooms of BabyAI and MiniGrid, told in words", "MIT", _minigrid),
+    "minigrid": World(
+        "rooms of BabyAI and MiniGrid, told in words",
+        "MIT",
+        "environments.worlds.minigrid:MiniGrid",
+    ),
     "openenv": World(
-        "the environment of an OpenEnv server: set its url", "that of the environment", _openenv
+        "the environment of an OpenEnv server: set its url",
+        "that of the environment",
+        "environments.bridges.openenv_import:FromOpenEnv",
     ),
-    "mcp": World("the tools of an MCP server; set how it starts and your reward", "yours", _mcp),
+    "mcp": World(
+        "the tools of an MCP server; set how it starts and your reward",
+        "yours",
+        None,
+        "environments.bridges.mcp_tools:McpTools.from_settings",
+        "a file of tasks: --games FILE.jsonl",
+    ),
 }
