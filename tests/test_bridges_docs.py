@@ -11,9 +11,7 @@ from pathlib import Path
 from runpy import run_path
 
 import pytest
-from typer.testing import CliRunner
 
-from apprentice.cli import app
 from bench.windows import serving
 from command import environment
 from environments.bridges.mcp_tools import McpTools, load_reward, read_entries
@@ -24,7 +22,6 @@ from sections import DOCS, Section
 from test_openenv_import import cards_app
 
 PAGE = (DOCS / "bridges.md").read_text(encoding="utf-8")
-COMMANDS = sorted(set(re.findall(r"^    apprentice (.+)$", PAGE, re.MULTILINE)))
 
 
 def test_every_bridge_is_in_the_table_and_in_the_list_of_environments():
@@ -34,14 +31,6 @@ def test_every_bridge_is_in_the_table_and_in_the_list_of_environments():
     modules = re.findall(r"`(environments\.bridges\.\w+)`", PAGE.partition("\n## ")[0])
     assert all((DOCS.parent / f"{name.replace('.', '/')}.py").exists() for name in modules)
     assert len(modules) == 3
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_and_flag_exists(command):
-    name = re.match(r"run|env check", command)[0]
-    told = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "200"})
-    assert told.exit_code == 0
-    assert all(flag in told.output for flag in re.findall(r"--\w+", command))
 
 
 def test_the_code_of_gymnasium_runs():
