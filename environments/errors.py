@@ -1,5 +1,7 @@
 """The one kind of error that a user can mend; anything else that is raised is a bug."""
 
+from collections.abc import Collection, Iterable
+
 
 class UserError(Exception):
     """One line that says what was given, what was wanted, and what to do.
@@ -15,6 +17,17 @@ class UnknownNameError(UserError, LookupError):
     def __init__(self, what: str, name: str, known: tuple[str, ...], advice: str = "") -> None:
         listed = ", ".join(known) or "none yet"
         super().__init__(f"no {what} {name!r}; known: {listed}{advice and f'; {advice}'}")
+
+
+def refuse_unknown(what: str, names: Iterable[str], known: Collection[str]) -> None:
+    """Do nothing where all names are among the known ones.
+
+    Raises:
+        UnknownNameError: one is not.
+    """
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(what, name, tuple(known))
 
 
 class ContextFullError(UserError, ValueError):

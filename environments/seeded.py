@@ -8,8 +8,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count, islice
 
+from environments.catalogue import Catalogue
 from environments.episode import Split, Task
-from environments.errors import UnknownNameError
 
 FIRST_SEEDS = {Split.TRAIN: 0, Split.DEV: 1_000_000, Split.TEST: 2_000_000}
 MOST_LOOKED_AT = 20
@@ -24,14 +24,14 @@ class Opening:
     goal: str
 
 
-class SeededTasks:
-    """The tasks of one environment, listed kind by kind."""
+class SeededCatalogue(Catalogue):
+    """The tasks of an environment, listed kind by kind."""
 
-    def __init__(self, environment: str) -> None:
-        self._environment = environment
-        self._tasks: dict[str, Task] = {}
+    name: str
 
-    def add(self, kind: str, counts: tuple[int, int, int], look: Callable[[int], Opening]) -> None:
+    def _add_kind(
+        self, kind: str, counts: tuple[int, int, int], look: Callable[[int], Opening]
+    ) -> None:
         """List tasks of a kind.
 
         Args:
@@ -39,24 +39,14 @@ class SeededTasks:
             counts: tasks to practise on, to decide by and to report, as far as there are so many.
             look: tells what a seed opens with.
         """
+        self._forms += (f"{kind}/SEED",)
         seen: set[Hashable] = set()
         for split, wanted in zip(Split, counts, strict=True):
             seeds = islice(count(FIRST_SEEDS[split]), wanted * MOST_LOOKED_AT)
             fresh = _distinct(((seed, look(seed)) for seed in seeds), seen)
             for seed, opening in islice(fresh, wanted):
-                id = f"{kind}/{seed}"
-                self._tasks[id] = Task(
-                    id=id, environment=self._environment, split=split, kind=kind, goal=opening.goal
-                )
-
-    def tasks(self, split: Split) -> tuple[Task, ...]:
-        return tuple(task for task in self._tasks.values() if task.split is split)
-
-    def task(self, id: str) -> Task:
-        if id not in self._tasks:
-            kinds = dict.fromkeys(task.kind for task in self._tasks.values())
-            raise UnknownNameError("task", id, tuple(f"{kind}/SEED" for kind in kinds))
-        return self._tasks[id]
+                id, goal = f"{kind}/{seed}", opening.goal
+                self._add(Task(id=id, environment=self.name, split=split, kind=kind, goal=goal))
 
 
 def seed_of(task: Task) -> int:

@@ -13,10 +13,10 @@ import gymnasium
 from gymnasium.spaces import Discrete, Text
 
 from environments.environment import Observation, failed, ongoing, solved
-from environments.episode import Split, Task
+from environments.episode import Task
 from environments.errors import UserError
 from environments.guarded import GuardedPlay
-from environments.seeded import Opening, SeededTasks, seed_of
+from environments.seeded import Opening, SeededCatalogue, seed_of
 from environments.transcript import NOT_AN_ACTION
 
 NAME = "gymnasium"
@@ -33,7 +33,7 @@ class SpaceError(UserError, TypeError):
     """An environment that does not act or show itself in words."""
 
 
-class FromGymnasium:
+class FromGymnasium(SeededCatalogue):
     """Seeds of one of Gymnasium's environments, as an environment."""
 
     name = NAME
@@ -60,20 +60,14 @@ class FromGymnasium:
         """
         if module:
             import_module(module)
+        super().__init__()
         self.instructions = INSTRUCTIONS.format(id=id)
         self._id = id
         self._options = {"disable_env_checker": True, **(options or {})}
         self._actions = _names(self._made(), actions)
-        self._tasks = SeededTasks(NAME)
         made = self._made()
-        self._tasks.add(id, counts, lambda seed: Opening(_opening(made, seed), goal))
+        self._add_kind(id, counts, lambda seed: Opening(_opening(made, seed), goal))
         made.close()
-
-    def tasks(self, split: Split) -> tuple[Task, ...]:
-        return self._tasks.tasks(split)
-
-    def task(self, id: str) -> Task:
-        return self._tasks.task(id)
 
     def start(self, task: Task) -> "GymnasiumPlay":
         return GymnasiumPlay(self._made(), self._actions, seed_of(task), task.goal)

@@ -16,9 +16,10 @@ from mcp_types import Tool
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from environments.bridges.mcp_session import Server, Session
+from environments.catalogue import Catalogue
 from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
-from environments.errors import UnknownNameError, UserError
+from environments.errors import UserError
 from environments.guarded import GuardedPlay
 from environments.splits import deal
 
@@ -78,7 +79,7 @@ class Entry:
     gold: tuple[str, ...] = field(default=())  # empty: none is known
 
 
-class McpTools:
+class McpTools(Catalogue):
     """Tasks for the tools of a server, as an environment."""
 
     name = NAME
@@ -108,8 +109,8 @@ class McpTools:
             raise McpError("two tasks have the same id, or the same goal and no id; give them ids")
         self._golds = {id: entry.gold for id, entry in entries.items()}
         dealt = deal(NAME, entries)
-        self._tasks = {
-            id: Task(
+        super().__init__(
+            Task(
                 id=id,
                 environment=NAME,
                 split=entry.split or dealt[id],
@@ -117,7 +118,7 @@ class McpTools:
                 goal=entry.goal,
             )
             for id, entry in entries.items()
-        }
+        )
         session = Session(connect(), seconds)
         try:
             tools = session.tools()
@@ -156,14 +157,6 @@ class McpTools:
             )
 
         return cls(connect, read_entries(games), load_reward(reward), seconds=seconds)
-
-    def tasks(self, split: Split) -> tuple[Task, ...]:
-        return tuple(task for task in self._tasks.values() if task.split is split)
-
-    def task(self, id: str) -> Task:
-        if id not in self._tasks:
-            raise UnknownNameError("task", id, tuple(self._tasks))
-        return self._tasks[id]
 
     def start(self, task: Task) -> "McpPlay":
         return McpPlay(Session(self._connect(), self._seconds), task, self._known, self._reward)

@@ -16,10 +16,10 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import connect
 
 from environments.environment import Observation, failed, ongoing, solved
-from environments.episode import Split, Task
+from environments.episode import Task
 from environments.errors import UserError
 from environments.guarded import GuardedPlay
-from environments.seeded import Opening, SeededTasks, seed_of
+from environments.seeded import Opening, SeededCatalogue, seed_of
 
 NAME = "openenv"
 
@@ -41,7 +41,7 @@ class OpenEnvError(UserError, ConnectionError):
     """A server that cannot be talked to, or does not act in words."""
 
 
-class FromOpenEnv:
+class FromOpenEnv(SeededCatalogue):
     """Seeds of the environment of a server, as an environment."""
 
     name = NAME
@@ -67,6 +67,7 @@ class FromOpenEnv:
             counts: tasks to practise on, to decide by and to report.
             seconds: what an answer of the server may take.
         """
+        super().__init__()
         self._server = Server(url, reset or {}, seconds)
         self._listed = listed
         about = self._server.read("metadata")
@@ -74,17 +75,10 @@ class FromOpenEnv:
         self.instructions = INSTRUCTIONS.format(
             name=about.get("name", url), description=about.get("description", ""), form=self._form
         )
-        self._tasks = SeededTasks(NAME)
         with self._server.session() as session:
-            self._tasks.add(
+            self._add_kind(
                 NAME, counts, lambda seed: Opening(told(session.reset(seed)["observation"]), goal)
             )
-
-    def tasks(self, split: Split) -> tuple[Task, ...]:
-        return self._tasks.tasks(split)
-
-    def task(self, id: str) -> Task:
-        return self._tasks.task(id)
 
     def start(self, task: Task) -> "OpenEnvPlay":
         return OpenEnvPlay(self._server.session(), self._form, self._listed, task)

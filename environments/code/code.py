@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from copy import copy
 from typing import Self
 
+from environments.catalogue import Catalogue
 from environments.code.examiner import Examiner
 from environments.code.humaneval import HumanEval
 from environments.code.problem import Problem, Report
 from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
-from environments.errors import UnknownNameError
 from environments.guarded import GuardedPlay
 
 NAME = "code"
@@ -36,7 +36,7 @@ ADDRESS = re.compile(r"0x[0-9a-f]{6,}")  # differs from run to run, and a play m
 LONGEST_PRINT = 300  # characters of what a program printed
 
 
-class Code:
+class Code(Catalogue):
     """Functions to write, as an environment."""
 
     name = NAME
@@ -46,8 +46,11 @@ class Code:
         self._problems = problems
         self._examiner = examiner
         self._tries = tries
-        self._listed = {split: problems.tasks(split, NAME) for split in Split}
-        self._tasks = {task.id: task for tasks in self._listed.values() for task in tasks}
+        super().__init__(
+            (task for split in Split for task in problems.tasks(split, NAME)),
+            what="problem",
+            forms=("HumanEval/0", "to", "HumanEval/163"),
+        )
 
     @classmethod
     def humaneval(cls, *, tries: int = 5, seconds: float = 5.0) -> Self:
@@ -60,14 +63,6 @@ class Code:
         problems = HumanEval()
         examiner = Examiner(seconds=seconds, masked=(problems.folder,))
         return cls(problems, examiner, tries=tries)
-
-    def tasks(self, split: Split) -> tuple[Task, ...]:
-        return self._listed[split]
-
-    def task(self, id: str) -> Task:
-        if id not in self._tasks:
-            raise UnknownNameError("problem", id, ("HumanEval/0", "to", "HumanEval/163"))
-        return self._tasks[id]
 
     def start(self, task: Task) -> "CodePlay":
         problem = self._problems.problems[task.id]

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from environments.catalogue import Catalogue
 from environments.environment import Observation, failed, ongoing, solved
-from environments.episode import Split, Task
-from environments.errors import UnknownNameError
+from environments.episode import Task
 from environments.guarded import GuardedPlay
 from environments.harbor.folder import HarborTask, read_tasks
 from environments.harbor.keeper import WIDTH
@@ -96,7 +96,7 @@ class Terminal:
         return Ran(**json.loads(about), files=kept)
 
 
-class Harbor:
+class Harbor(Catalogue):
     """A folder of tasks, as an environment."""
 
     name = NAME
@@ -112,18 +112,10 @@ class Harbor:
         self._terminal = Terminal(seconds)
         self._found = {task.id: task for task in read_tasks(games)}
         splits = deal(NAME, tuple(self._found))
-        self._tasks = {
-            id: Task(id=id, environment=NAME, split=splits[id], kind=each.kind, goal=each.goal)
+        super().__init__(
+            Task(id=id, environment=NAME, split=splits[id], kind=each.kind, goal=each.goal)
             for id, each in self._found.items()
-        }
-
-    def tasks(self, split: Split) -> tuple[Task, ...]:
-        return tuple(task for task in self._tasks.values() if task.split is split)
-
-    def task(self, id: str) -> Task:
-        if id not in self._tasks:
-            raise UnknownNameError("task", id, tuple(self._tasks))
-        return self._tasks[id]
+        )
 
     def start(self, task: Task) -> "HarborPlay":
         return HarborPlay(self._terminal, self._found[task.id])

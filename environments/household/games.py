@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from environments.catalogue import Catalogue
 from environments.episode import Split, Task
-from environments.errors import UnknownNameError, UserError
+from environments.errors import UnknownNameError, UserError, refuse_unknown
 from environments.household.problem import Problem, ProblemError, parse_problem
 
 NAME = "household"
@@ -56,9 +57,7 @@ def known_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
     Raises:
         UnknownNameError: one is none of ALFWorld's, or there are none.
     """
-    for kind in kinds or ("",):
-        if kind not in KINDS:
-            raise UnknownNameError("task type", kind, KINDS)
+    refuse_unknown("task type", kinds or ("",), KINDS)
     return tuple(kinds)
 
 
@@ -68,35 +67,28 @@ class Game:
     gold: tuple[str, ...]  # actions that win
 
 
-class PackedGames:
+class PackedGames(Catalogue):
     """Games in one file, a JSON object a line, plain (.jsonl) or compressed (.jsonl.xz)."""
 
     def __init__(self, path: Path, kinds: Sequence[str] = KINDS) -> None:
         self._path = path
-        self._tasks: dict[str, Task] = {}
+        tasks: list[Task] = []
         self._packed: dict[str, tuple[bytes, tuple[str, ...]]] = {}
         for number, line in enumerate(_lines(path), 1):
             where = f"{path}, line {number}"
             row = _row(line, where, PACKED_FIELDS)
             task = _task(row["path"], row["task"], where)
             if task.kind in kinds:
-                self._tasks[task.id] = task
+                tasks.append(task)
                 # Level 1: the text shrinks to a seventh, in a sixth of a millisecond.
                 problem = zlib.compress(row["problem"].encode(), 1)
                 self._packed[task.id] = problem, tuple(row["walkthrough"])
-        if not self._tasks:
+        if not tasks:
             raise GamesError(
                 f"{path} holds no games of {', '.join(kinds)}; give a packed games file"
             )
-
-    def tasks(self, split: Split) -> tuple[Task, ...]:
-        return tuple(task for task in self._tasks.values() if task.split is split)
-
-    def task(self, id: str) -> Task:
-        if id not in self._tasks:
-            known = (next(iter(self._tasks)), f"and {len(self._tasks) - 1} more")
-            raise UnknownNameError(f"game in {self._path}", id, known)
-        return self._tasks[id]
+        forms = (tasks[0].id, f"and {len(tasks) - 1} more")
+        super().__init__(tasks, what=f"game in {path}", forms=forms)
 
     def game(self, task: Task) -> Game:
         problem, gold = self._packed[self.task(task.id).id]

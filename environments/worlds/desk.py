@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from environments.catalogue import Catalogue
 from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
-from environments.errors import UnknownNameError
 from environments.extras import load
 from environments.guarded import GuardedPlay
 from environments.seed import derive
@@ -54,7 +54,7 @@ class Case:
     told: tuple[str, ...]  # what the customer must be told
 
 
-class Desk:
+class Desk(Catalogue):
     """Customers of one domain, as an environment."""
 
     name = NAME
@@ -68,6 +68,7 @@ class Desk:
             domain: 114 tasks of a shop, or 50 of an airline.
             user: who answers as the customer, such as a model; None: the script does, by rule.
         """
+        super().__init__(what="customer", forms=("DOMAIN/NUMBER",))
         load(NAME, "loguru").logger.disable(NAME)  # it tells all that it does
         self._package = load(NAME, f"tau2.domains.{domain}.environment")
         whole = self._package.get_environment()
@@ -77,23 +78,13 @@ class Desk:
         self._said: dict[tuple[str, ...], str] = {}
         self._wanted: dict[str, str] = {}
         self._cases: dict[str, Case] = {}
-        self._tasks: dict[str, Task] = {}
         splits = _splits(self._package.get_tasks_split())
         for listed in self._package.get_tasks():
             id = f"{domain}/{listed.id}"
             self._cases[id] = case = _case(listed)
             goal = GOAL.format(words=case.words)
-            self._tasks[id] = Task(
-                id=id, environment=NAME, split=splits[listed.id], kind=domain, goal=goal
-            )
-
-    def tasks(self, split: Split) -> tuple[Task, ...]:
-        return tuple(task for task in self._tasks.values() if task.split is split)
-
-    def task(self, id: str) -> Task:
-        if id not in self._tasks:
-            raise UnknownNameError("customer", id, ("DOMAIN/NUMBER",))
-        return self._tasks[id]
+            split = splits[listed.id]
+            self._add(Task(id=id, environment=NAME, split=split, kind=domain, goal=goal))
 
     def start(self, task: Task) -> "DeskPlay":
         return DeskPlay(self, task, self._cases[task.id])

@@ -13,9 +13,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
+from environments.catalogue import Catalogue
 from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
-from environments.errors import UnknownNameError, UserError
+from environments.errors import UserError, refuse_unknown
 from environments.extras import EXTRAS, require
 from environments.worlds.jvm import Jvm
 from environments.worlds.lent import LentPlay, Pool
@@ -134,7 +135,7 @@ class SizeError(UserError, ValueError):
     """A game cannot be played in the size that was asked for."""
 
 
-class Express:
+class Express(Catalogue):
     """The games, as an environment."""
 
     name = NAME
@@ -159,9 +160,8 @@ class Express:
             test: see train.
         """
         require(NAME)
-        for kind in [*kinds, *(sizes or {})]:
-            if kind not in SIZES:
-                raise UnknownNameError(f"game of {NAME}", kind, tuple(SIZES))
+        super().__init__(what="game", forms=("KIND/FOLD/SEED",))
+        refuse_unknown(f"game of {NAME}", [*kinds, *(sizes or {})], SIZES)
         self._sizes = {**SIZES, **(sizes or {})}
         self._jar = Path(str(distribution(EXTRAS[NAME][0]).locate_file(JAR)))
         self._machines = [Jvm(NAME, self._jar)]
@@ -170,7 +170,6 @@ class Express:
         }
         self._lock = threading.Lock()
         self._games: dict[str, Game] = {}
-        self._tasks: dict[str, Task] = {}
         counts = {Split.TRAIN: train, Split.DEV: dev, Split.TEST: test}
         for kind in dict.fromkeys(kinds):
             self._list(kind, counts)
@@ -179,14 +178,6 @@ class Express:
     def machines(self) -> tuple[Jvm, ...]:
         """Return the Java machines that the games run in: one, unless some play alone."""
         return tuple(self._machines)
-
-    def tasks(self, split: Split) -> tuple[Task, ...]:
-        return tuple(task for task in self._tasks.values() if task.split is split)
-
-    def task(self, id: str) -> Task:
-        if id not in self._tasks:
-            raise UnknownNameError("game", id, ("KIND/FOLD/SEED",))
-        return self._tasks[id]
 
     def start(self, task: Task) -> LentPlay[Game]:
         return LentPlay(self._pools[task.kind], self._games[task.id])
@@ -212,7 +203,7 @@ class Express:
         for split, count in counts.items():
             for task, game in islice(_distinct(engine, kind, split, seen), count):
                 self._games[task.id] = game
-                self._tasks[task.id] = task
+                self._add(task)
         self._pools[kind].give_back(Player(engine))
 
 

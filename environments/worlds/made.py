@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from environments.catalogue import Catalogue
 from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
-from environments.errors import UnknownNameError
+from environments.errors import refuse_unknown
 from environments.extras import require
+from environments.seeded import FIRST_SEEDS
 from environments.worlds.child import Child
 from environments.worlds.lent import LentPlay, Pool
 
@@ -30,8 +32,6 @@ OPENING = "{text}\n\nYour task is to: {goal}"
 
 FOLDS = {Split.TRAIN: "train", Split.DEV: "valid", Split.TEST: "test"}
 """What TextWorld calls the splits, where a challenge has any."""
-
-FIRST_SEEDS = {Split.TRAIN: 0, Split.DEV: 1_000_000, Split.TEST: 2_000_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Player:
         return ongoing(shown["text"], shown["admissible"], reward=gained)
 
 
-class TextWorld:
+class TextWorld(Catalogue):
     """Games of four kinds, as an environment."""
 
     name = NAME
@@ -131,27 +131,17 @@ class TextWorld:
             test: see train.
         """
         require(NAME)
-        for kind in [*kinds, *(settings or {})]:
-            if kind not in CHALLENGES:
-                raise UnknownNameError(f"game of {NAME}", kind, tuple(CHALLENGES))
+        super().__init__(what="game", forms=("KIND/SEED",))
+        refuse_unknown(f"game of {NAME}", [*kinds, *(settings or {})], CHALLENGES)
         self._folder = Path(tempfile.mkdtemp(prefix="textworld-"))
         weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._gold: dict[str, tuple[str, ...]] = {}
         self._pool: Pool[Game] = Pool(partial(Player, self._folder, self._gold), waits=True)
         self._games: dict[str, Game] = {}
-        self._tasks: dict[str, Task] = {}
         for kind in dict.fromkeys(kinds):
             for split, count in ((Split.TRAIN, train), (Split.DEV, dev), (Split.TEST, test)):
                 for number in range(count):
                     self._list(kind, split, number, (settings or {}).get(kind, {}))
-
-    def tasks(self, split: Split) -> tuple[Task, ...]:
-        return tuple(task for task in self._tasks.values() if task.split is split)
-
-    def task(self, id: str) -> Task:
-        if id not in self._tasks:
-            raise UnknownNameError("game", id, ("KIND/SEED",))
-        return self._tasks[id]
 
     def start(self, task: Task) -> LentPlay[Game]:
         return LentPlay(self._pool, self._games[task.id])
@@ -171,5 +161,5 @@ class TextWorld:
         if challenge.names_recipe:
             settings["recipe_seed"] = seed
         id = f"{kind}/{seed}"
-        self._tasks[id] = Task(id=id, environment=NAME, split=split, kind=kind, goal=challenge.goal)
+        self._add(Task(id=id, environment=NAME, split=split, kind=kind, goal=challenge.goal))
         self._games[id] = Game(id.replace("/", "-"), kind, seed, settings)

@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from environments.environment import Observation, failed, ongoing, solved
-from environments.episode import Split, Task
-from environments.errors import UnknownNameError
+from environments.episode import Task
+from environments.errors import refuse_unknown
 from environments.extras import load
 from environments.guarded import GuardedPlay
-from environments.seeded import Opening, SeededTasks, seed_of
+from environments.seeded import Opening, SeededCatalogue, seed_of
 from environments.transcript import NOT_AN_ACTION
 
 NAME = "minigrid"
@@ -70,7 +70,7 @@ Cell: TypeAlias = Sequence[int]  # object, color, state
 Image: TypeAlias = Sequence[Sequence[Cell]]
 
 
-class MiniGrid:
+class MiniGrid(SeededCatalogue):
     """Levels of BabyAI and MiniGrid, as an environment."""
 
     name = NAME
@@ -86,21 +86,14 @@ class MiniGrid:
                 (MiniGrid-DoorKey-5x5); only BabyAI's have gold.
             counts: of each kind, tasks to practise on, to decide by and to report.
         """
+        super().__init__()
         self._levels = _levels()
-        self._tasks = SeededTasks(NAME)
         self._golds: dict[str, tuple[str, ...] | None] = {}
+        refuse_unknown(f"level of {NAME}", kinds, self._levels)
         for kind in dict.fromkeys(kinds):
-            if kind not in self._levels:
-                raise UnknownNameError(f"level of {NAME}", kind, tuple(self._levels))
             grid = self._made(kind)
-            self._tasks.add(kind, counts, lambda seed, grid=grid: _opening(grid, seed))
+            self._add_kind(kind, counts, lambda seed, grid=grid: _opening(grid, seed))
             grid.close()
-
-    def tasks(self, split: Split) -> tuple[Task, ...]:
-        return self._tasks.tasks(split)
-
-    def task(self, id: str) -> Task:
-        return self._tasks.task(id)
 
     def start(self, task: Task) -> "GridPlay":
         return GridPlay(self._made(task.kind), task)

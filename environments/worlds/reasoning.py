@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeAlias
 
+from environments.catalogue import Catalogue
 from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
 from environments.errors import UnknownNameError, UserError
@@ -72,7 +73,7 @@ class KindError(UserError, ValueError):
     """A kind of puzzle that is not offered."""
 
 
-class Reasoning:
+class Reasoning(Catalogue):
     """Puzzles with one answer, as an environment."""
 
     name = NAME
@@ -88,11 +89,10 @@ class Reasoning:
         seed: int = 0,
     ) -> None:
         """Make the puzzles: so many of each kind in each split, each question only once."""
+        super().__init__(what="puzzle", forms=("KIND/SEED/PLACE",))
         package = load(NAME, "reasoning_gym")
         offered = tuple(sorted(load(NAME, "reasoning_gym.factory").DATASETS))
         counts = {Split.TEST: test, Split.DEV: dev, Split.TRAIN: train}
-        self._listed: dict[Split, list[Task]] = {split: [] for split in Split}
-        self._tasks: dict[str, Task] = {}
         self._entries: dict[str, tuple[Any, Entry]] = {}
         for kind in dict.fromkeys(kinds):
             wanted = sum(counts.values())
@@ -100,17 +100,8 @@ class Reasoning:
             splits = (split for split, count in counts.items() for _ in range(count))
             for split, (place, entry) in zip(splits, _distinct(maker), strict=False):
                 task = _task(f"{kind}/{seed}/{place}", split, kind, entry)
-                self._listed[split].append(task)
-                self._tasks[task.id] = task
+                self._add(task)
                 self._entries[task.id] = maker, entry
-
-    def tasks(self, split: Split) -> tuple[Task, ...]:
-        return tuple(self._listed[split])
-
-    def task(self, id: str) -> Task:
-        if id not in self._tasks:
-            raise UnknownNameError("puzzle", id, ("KIND/SEED/PLACE",))
-        return self._tasks[id]
 
     def start(self, task: Task) -> "ReasoningPlay":
         return ReasoningPlay(*self._entries[task.id])

@@ -15,9 +15,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from environments.catalogue import Catalogue
 from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
-from environments.errors import UnknownNameError, UserError
+from environments.errors import UserError, refuse_unknown
 from environments.extras import EXTRAS, require
 from environments.worlds.jvm import Jvm
 from environments.worlds.lent import LentPlay, Pool
@@ -116,7 +117,7 @@ class Engine:
         return failed(text) if over or score < 0 else ongoing(text, reward=gained)
 
 
-class ScienceWorld:
+class ScienceWorld(Catalogue):
     """The experiments, as an environment."""
 
     name = NAME
@@ -142,10 +143,10 @@ class ScienceWorld:
             simplifications: the game's own, separated by commas; "easy" is all of them.
         """
         require(NAME)
+        super().__init__(what="experiment", forms=("KIND/VARIATION",))
         self._laboratory = Laboratory(simplifications)
         self._pool = Pool(partial(Engine, self._laboratory), waits=True)
         self._gold: dict[str, tuple[str, ...]] = {}
-        self._tasks: dict[str, Task] = {}
         self._experiments: dict[str, Experiment] = {}
         game = self._laboratory.new()
         _check(game, kinds, simplifications)
@@ -153,20 +154,12 @@ class ScienceWorld:
         with self._laboratory.lock:
             for kind in dict.fromkeys(kinds):
                 for task, experiment in _listed(self._laboratory, game, kind, counts):
-                    self._tasks[task.id] = task
+                    self._add(task)
                     self._experiments[task.id] = experiment
 
     @property
     def machine(self) -> Jvm:
         return self._laboratory.machine
-
-    def tasks(self, split: Split) -> tuple[Task, ...]:
-        return tuple(task for task in self._tasks.values() if task.split is split)
-
-    def task(self, id: str) -> Task:
-        if id not in self._tasks:
-            raise UnknownNameError("experiment", id, ("KIND/VARIATION",))
-        return self._tasks[id]
 
     def start(self, task: Task) -> LentPlay[Experiment]:
         return LentPlay(self._pool, self._experiments[task.id])
@@ -206,10 +199,7 @@ def _jar() -> Path:
 
 
 def _check(game: Any, kinds: Sequence[str], simplifications: str) -> None:  # noqa: ANN401
-    known = tuple(game.getTaskNames())
-    for kind in kinds:
-        if kind not in known:
-            raise UnknownNameError(f"experiment of {NAME}", kind, known)
+    refuse_unknown(f"experiment of {NAME}", kinds, tuple(game.getTaskNames()))
     offered = ("easy", *str(game.getPossibleSimplifications()).split(", "))
     for each in filter(None, simplifications.split(",")):
         if each not in offered:
