@@ -12,8 +12,10 @@ import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
-from subprocess import PIPE, Popen, TimeoutExpired
+from subprocess import PIPE, Popen
 from typing import IO, Any
+
+from environments.worlds.stop import stop
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -105,11 +107,5 @@ class Child:
 
 
 def _stop(process: Popen[bytes], complaints: IO[bytes]) -> None:
-    for pipe in (process.stdin, process.stdout, complaints):
-        if pipe is not None:
-            pipe.close()
-    try:
-        process.wait(QUIET_S)
-    except TimeoutExpired:
-        process.kill()
-        process.wait()
+    complaints.close()
+    stop(process, QUIET_S)

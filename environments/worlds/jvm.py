@@ -6,10 +6,11 @@ It ends when the environment is no longer used, and whatever happens when this p
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from subprocess import Popen, TimeoutExpired
+from subprocess import Popen
 from typing import Any
 
 from environments.extras import load
+from environments.worlds.stop import stop
 
 QUIET_S = 5.0
 """How long a machine that was told to stop may take before it is killed."""
@@ -63,11 +64,4 @@ class Jvm:
 
 def _stop(gateway: Any, process: Popen[bytes]) -> None:  # noqa: ANN401 - the package has no types
     gateway.shutdown()
-    for pipe in (process.stdin, process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()
-    try:
-        process.wait(QUIET_S)
-    except TimeoutExpired:
-        process.kill()
-        process.wait()
+    stop(process, QUIET_S)
