@@ -39,8 +39,8 @@ class Games(Protocol):
     def game(self, task: Task) -> Game: ...
 
 
-class Household:
-    """Chores in a house, as an environment."""
+class Houses:
+    """What there is to do, whichever engine plays it."""
 
     name = NAME
     instructions = INSTRUCTIONS
@@ -48,7 +48,6 @@ class Household:
 
     def __init__(self, games: Games) -> None:
         self._games = games
-        self._house = lru_cache(maxsize=HOUSES_KEPT)(self._compile)
 
     @classmethod
     def generated(
@@ -79,6 +78,14 @@ class Household:
 
     def tasks(self, split: Split) -> tuple[Task, ...]:
         return self._games.tasks(split)
+
+
+class Household(Houses):
+    """Chores in a house, as an environment."""
+
+    def __init__(self, games: Games) -> None:
+        super().__init__(games)
+        self._house = lru_cache(maxsize=HOUSES_KEPT)(self._compile)
 
     def task(self, id: str) -> Task:
         task, other = self._games.task(original(id)), asked_instead(id)

@@ -5,17 +5,12 @@ this one is there to be compared with. Its planner is under the GPL and its pars
 between threads: each play has a process of its own.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
 from environments.environment import Observation, ongoing, solved
-from environments.episode import Split, Task
+from environments.episode import Task
 from environments.extras import require
-from environments.household.games import KINDS, NAME, known_kinds, open_games
-from environments.household.generator import GeneratedGames
-from environments.household.household import INSTRUCTIONS, Games
+from environments.household.household import Games, Houses
 from environments.household.problem import write_problem
 from environments.worlds.child import Child
 from environments.worlds.lent import LentPlay, Pool
@@ -50,34 +45,15 @@ class Player:
         return ongoing(shown["text"], shown["admissible"])
 
 
-class OfficialHousehold:
+class OfficialHousehold(Houses):
     """Chores in a house, in the engine that the benchmark was made with."""
 
-    name = NAME
-    instructions = INSTRUCTIONS
-    repeats_lead_nowhere = True
     waits = True  # for the engine to load a game, in 1 to 2 s
 
     def __init__(self, games: Games) -> None:
         require(EXTRA)
-        self._games = games
+        super().__init__(games)
         self._pool: Pool[OfficialGame] = Pool(Player, waits=True)
-
-    @classmethod
-    def generated(
-        cls, *, kinds: Sequence[str] = KINDS, train: int = 600, dev: int = 120, test: int = 120
-    ) -> Self:
-        """Return the houses that our household makes from the same settings."""
-        counts = {Split.TRAIN: train, Split.DEV: dev, Split.TEST: test}
-        return cls(GeneratedGames(counts, kinds=known_kinds(kinds)))
-
-    @classmethod
-    def from_games(cls, path: Path, *, kinds: Sequence[str] = KINDS) -> Self:
-        """Return ALFWorld's houses from a packed file or the official download."""
-        return cls(open_games(path, known_kinds(kinds)))
-
-    def tasks(self, split: Split) -> tuple[Task, ...]:
-        return self._games.tasks(split)
 
     def task(self, id: str) -> Task:
         return self._games.task(id)
