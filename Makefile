@@ -28,7 +28,7 @@ types: install ; $(BIN)/basedpyright
 layers: install ; $(BIN)/lint-imports
 # Two processes of one thread: on two cores, two threads each would wait for one another.
 unit: install ; OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m "not slow and not gpu"
-slow: install worlds ; $(BIN)/pytest -m slow && $(BIN)/pytest tests/test_worlds.py
+slow: install worlds ; $(BIN)/pytest -m slow && $(BIN)/pytest -m "not slow" tests/test_worlds.py tests/test_worlds_apart.py tests/test_minigrid.py
 worlds: install ; $(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev,ray,worlds]'
 fix: install ; $(BIN)/ruff check --fix . && $(BIN)/ruff format .
 clean: ; rm -rf .venv

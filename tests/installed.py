@@ -6,7 +6,7 @@ from environments.extras import missing
 
 
 def needs(environment: str) -> pytest.MarkDecorator:
-    lacking = missing(environment)
     return pytest.mark.skipif(
-        bool(lacking), reason=f"pip install {' '.join(lacking)}, or run: make slow"
+        bool(missing(environment)),
+        reason=f"pip install --constraint constraints.txt '.[{environment}]'",
     )

@@ -13,13 +13,13 @@ from runpy import run_path
 import pytest
 
 from bench.windows import serving
+from cards import cards_app
 from command import environment
 from environments.bridges.mcp_tools import McpTools, load_reward, read_entries
 from environments.check import check_environment
 from environments.registry import ENVIRONMENTS
 from installed import needs
 from sections import DOCS, Section
-from test_openenv_import import cards_app
 
 PAGE = (DOCS / "bridges.md").read_text(encoding="utf-8")
 

@@ -12,31 +12,7 @@ from environments.check import check_environment
 from environments.episode import Ending, Split
 from environments.errors import UserError
 from environments.registry import open_environment
-
-SERVER = """
-import os
-from mcp.server import MCPServer
-
-server = MCPServer(name="shop", instructions="A shopping list.")
-listed = []
-
-@server.tool()
-def add(thing: str, count: int = 1) -> str:
-    \"\"\"Put a thing on the list.
-
-    It is bought later.\"\"\"
-    listed.append(thing)
-    return f"{len(listed)} on the list"
-
-@server.tool()
-def read() -> str:
-    \"\"\"Read the list.\"\"\"
-    return ", ".join(listed) + f" (process {os.getpid()})" * bool(os.environ.get("TELL"))
-
-@server.tool()
-def burn() -> str:
-    os._exit(3)
-"""
+from shop import SERVER, bought, shop
 
 REWARD = """
 def bought(attempt):
@@ -47,17 +23,6 @@ TASKS = [
     {"goal": "buy milk", "gold": ['add {"thing": "milk"}', "submit"], "split": "train"},
     {"goal": "buy bread", "kind": "baker", "split": "dev"},
 ]
-
-
-def shop():
-    """Return a server of its own in this process."""
-    namespace = {}
-    exec(SERVER, namespace)
-    return namespace["server"]
-
-
-def bought(attempt):
-    return float(attempt.task.goal.split()[1] in attempt.ask("read"))
 
 
 @pytest.fixture(scope="module")

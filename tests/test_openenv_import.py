@@ -15,77 +15,17 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
-from fastapi import FastAPI, WebSocket, WebSocketDisconnect
+from fastapi import WebSocket
 
 from bench.windows import serving
+from cards import Cards, cards_app
 from environments.bridges.openenv_import import OpenEnvError
 from environments.check import check_environment
 from environments.episode import Ending, Split
 from environments.registry import open_environment
 
-CARDS = ["ace", "jack", "king", "queen"]
 SMALL = {"counts": (6, 3, 3)}
 REAL = os.environ.get("OPENENV_PYTHON")
-
-
-def seen(shown, cards=(), reward=None, *, done=False):
-    observation = {"metadata": {}, "shown": shown, "cards": list(cards)}
-    return {
-        "type": "observation",
-        "data": {"observation": observation, "reward": reward, "done": done},
-    }
-
-
-def error(code, message):
-    return {"type": "error", "data": {"message": message, "code": code}}
-
-
-class Cards:
-    """The game of tests/openenv_server.py, as answers on the wire."""
-
-    def answer(self, asked):
-        data = asked["data"]
-        if asked["type"] == "reset":
-            self.card, self.tries = CARDS[data["seed"] % 4], 0
-            row = " ".join(f"*{each}*" if each == self.card else each for each in CARDS)
-            greeting = data.get("greeting", "table")
-            return seen(f"{greeting} {data['seed'] // 4 % 3}: {row}", CARDS)
-        if not isinstance(data.get("card"), str):
-            return error("VALIDATION_ERROR", "card has to be a string")
-        self.tries += 1
-        if data["card"] == self.card:
-            return seen("yes", reward=1.0, done=True)
-        return seen("no", CARDS, 0.0, done=self.tries == 2)
-
-
-def cards_app(most=3):
-    """Return a server of the game that lets so many in at once."""
-    app, inside = FastAPI(), []
-
-    @app.get("/schema")
-    def schema():
-        fields = {"metadata": {"type": "object"}, "card": {"type": "string"}}
-        return {"action": {"properties": fields}}
-
-    @app.get("/metadata")
-    def metadata():
-        return {"name": "Cards", "description": "Name the card that is marked."}
-
-    @app.websocket("/ws")
-    async def ws(websocket: WebSocket):
-        await websocket.accept()
-        if len(inside) == most:
-            await websocket.send_json(error("CAPACITY_REACHED", "3 sessions are all"))
-            return
-        inside.append(websocket)
-        game = Cards()
-        try:
-            while True:
-                await websocket.send_json(game.answer(await websocket.receive_json()))
-        except WebSocketDisconnect:
-            inside.remove(websocket)
-
-    return app
 
 
 @contextmanager
@@ -196,7 +136,7 @@ def test_an_action_of_several_fields_is_a_json_object():
     @app.websocket("/more/ws")
     async def ws(websocket: WebSocket):
         await websocket.accept()
-        game = Cards()
+        game = Cards(3)
         async for asked in websocket.iter_json():
             await websocket.send_json(game.answer(asked))
 

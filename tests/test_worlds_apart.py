@@ -23,14 +23,6 @@ from real_games import PATH, needs_real_games
 
 TESTS = Path(__file__).parent
 
-WHOLE = {
-    "scienceworld": {"train": 3, "dev": 1, "test": 1},
-    "tau2": {},
-    "textworld": {"train": 10, "dev": 2, "test": 2},
-    "alfworld": {"train": 34, "dev": 8, "test": 8},
-}
-"""Fifty tasks of each, or more."""
-
 FEW = {
     "scienceworld": {"kinds": ("lifespan-longest-lived",), "train": 1, "dev": 1, "test": 1},
     "tau2": {},
@@ -42,12 +34,6 @@ FEW = {
 @pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in FEW])
 def test_the_world_keeps_the_contract(name):
     assert check_environment(open_environment(name, **FEW[name]), per_split=1) == ()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in WHOLE])
-def test_the_world_keeps_the_contract_on_fifty_tasks(name):
-    assert check_environment(open_environment(name, **WHOLE[name]), per_split=17) == ()
 
 
 def test_every_world_says_under_which_license_its_data_are():
