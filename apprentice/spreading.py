@@ -42,6 +42,12 @@ class Workplace:
             raise PlaceOfWorkError(f"--workers {self.workers} without --on ray; add it")
 
     @property
+    def flags(self) -> tuple[str, ...]:
+        """Return what to add to a command that is to go on there; empty: nothing was chosen."""
+        many = () if self.workers is None else ("--workers", str(self.workers))
+        return () if self.on == HERE else ("--on", self.on, *many)
+
+    @property
     def address(self) -> str | None:
         """Return the head to join; None: start one here."""
         return self.on.partition("://")[2] or None

@@ -23,10 +23,11 @@ import pytest
 from agent.fleet import INSTALL, LOSSES, MissingRayError, fleet, watch
 from agent.scripted import RandomPolicy
 from apprentice.build import make_store
+from apprentice.commands.run import EXIT_INTERRUPTED, StoppedError, new_run
 from apprentice.config import load
 from apprentice.spreading import PlaceOfWorkError, Workplace, furnished, travelling
 from command import APPRENTICE, apprentice, environment, one_line
-from environments.episode import Ending
+from environments.episode import Ending, Split
 from practicing import NOON, attempts, practiced, untimed
 from rays import crew, deadly, needs_ray, plodding, processes, waited_for, workshop
 
@@ -86,6 +87,21 @@ def test_workers_without_ray_are_refused():
 )
 def test_an_address_is_that_of_a_cluster_that_runs(on, address):
     assert Workplace(on).address == address
+
+
+@pytest.mark.parametrize(
+    ("place", "flags"),
+    [
+        (Workplace(), ""),
+        (Workplace("ray"), " --on ray"),
+        (Workplace("ray://head:10001", 4), " --on ray://head:10001 --workers 4"),
+    ],
+)
+def test_who_is_stopped_is_told_to_go_on_in_the_same_place(place, flags, tmp_path):
+    run = new_run(load({"home": tmp_path}), Split.TRAIN, 9)
+    said = str(StoppedError("interrupted", run, 3, place, EXIT_INTERRUPTED))
+    goes_on = f"go on with: apprentice run --resume {run.id}{flags}"
+    assert said == f"interrupted; 3 of 9 episodes are kept; {goes_on}"
 
 
 def test_settings_travel_with_whole_paths_and_without_the_key(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -37,9 +38,10 @@ class NothingToResumeError(UserError, LookupError):
 class StoppedError(UserError, RuntimeError):
     """A run ended early; what is finished is kept."""
 
-    def __init__(self, why: str, run: Run, kept: int, code: int) -> None:
-        rest = f"{kept} of {run.episodes} episodes are kept; go on with: apprentice run --resume"
-        super().__init__(f"{why}; {rest} {run.id}")
+    def __init__(self, why: str, run: Run, kept: int, place: Workplace, code: int) -> None:
+        command = shlex.join(["apprentice", "run", "--resume", run.id, *place.flags])
+        rest = f"{kept} of {run.episodes} episodes are kept; go on with: {command}"
+        super().__init__(f"{why}; {rest}")
         self.code = code
 
 
@@ -66,7 +68,7 @@ def resume(
 def _carry_on(config: Config, run: Run, place: Workplace, *, fresh: bool, as_json: bool) -> None:
     with make_rig(config, may_search=True) as rig:
         with spread(config, rig, place) as spread_rig:
-            summary = practise(config, run, spread_rig, fresh=fresh)
+            summary = practise(config, run, spread_rig, place, fresh=fresh)
             lost = spread_rig.fleet.lost if spread_rig.fleet is not None else 0
         held = watch_over(config, rig.store)
     if lost:
@@ -93,6 +95,7 @@ def practise(
     config: Config,
     run: Run,
     rig: Rig,
+    place: Workplace = LOCALLY,
     *,
     fresh: bool,
     watched_by: Callable[[Bar | Lines], Watcher] = lambda shown: shown,
@@ -103,6 +106,7 @@ def practise(
         config: where things are.
         run: what was asked for.
         rig: who acts where.
+        place: where the attempts are played, as one who goes on has to say again.
         fresh: whether the run has yet to begin.
         watched_by: given what shows the progress, who else is told.
 
@@ -120,9 +124,9 @@ def practise(
         with run_lock(config, run.id), progress(tally) as shown:
             asyncio.run(carry_out(run, attempts, rig, watched_by(shown)))
     except KeyboardInterrupt:
-        raise StoppedError("interrupted", run, tally.done, EXIT_INTERRUPTED) from None
+        raise StoppedError("interrupted", run, tally.done, place, EXIT_INTERRUPTED) from None
     except UserError as error:
-        raise StoppedError(str(error), run, tally.done, EXIT_STOPPED) from error
+        raise StoppedError(str(error), run, tally.done, place, EXIT_STOPPED) from error
     rows = rig.store.rows(run=run.id, limit=run.episodes)
     return summarize(rig.actor, rows, tally.seconds, tally.steps)
 
