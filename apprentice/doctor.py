@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
 
-from apprentice.acting import LOCAL, Named, find_acting
+from apprentice.acting import LOCAL, VLLM, Named, find_acting
 from apprentice.agreement import compare
 from apprentice.build import make_bank, make_endpoint, make_environment, make_store
 from apprentice.config import Config
@@ -113,6 +113,19 @@ def _endpoint(config: Config) -> Finding:
     return Finding("endpoint", State.NOTE, words)
 
 
+def _vllm(config: Config) -> Finding:
+    from apprentice.vllm.found import find
+    from apprentice.vllm.server import INSTALL, NoVllmError
+
+    acts = Named.parse(config.policy.use).kind == VLLM
+    if not (acts or config.vllm.url or config.vllm.python):
+        return Finding("vllm", State.NOTE, f"not needed by default; for --policy vllm: {INSTALL}")
+    try:
+        return Finding("vllm", State.GOOD, find(config.vllm.python, config.vllm.url))
+    except NoVllmError as error:
+        return Finding("vllm", State.BAD if acts else State.NOTE, str(error))
+
+
 def _index(config: Config) -> Finding:
     with make_bank(config) as bank:
         if not bank.count(standing=Standing.ACTIVE):
@@ -139,5 +152,6 @@ CHECKS: dict[str, Callable[[Config], Finding]] = {
     "model": _model,
     "index": _index,
     "endpoint": _endpoint,
+    "vllm": _vllm,
     "sandbox": _sandbox,
 }

@@ -146,6 +146,6 @@ def test_a_pipe_that_closes_early_is_no_error(practised):
 
 def test_doctor_speaks_of_every_part(tmp_path):
     findings = json.loads(apprentice("doctor", "--json", cwd=tmp_path).stdout)
-    topics = {"python", "libraries", "processor", "disk", "store", "environment", "model"}
+    topics = {"python", "libraries", "processor", "disk", "store", "environment", "model", "vllm"}
     assert topics <= {finding["topic"] for finding in findings}
     assert all(finding["words"] for finding in findings)

@@ -18,6 +18,7 @@ from agent.endpoint import Endpoint, EndpointError
 from apprentice.acting import Acting, Named
 from apprentice.build import make_policy
 from apprentice.config import Actor, Config, Vllm
+from apprentice.doctor import CHECKS, State
 from apprentice.jobs import learner
 from apprentice.vllm.build import start_of
 from apprentice.vllm.policy import VllmPolicy
@@ -514,3 +515,37 @@ def test_a_run_whose_server_goes_keeps_what_is_finished_and_goes_on(acting, tmp_
     assert whole["episodes"] == 4
     assert "broken" not in whole["endings"]
     assert not _servers(tmp_path)
+
+
+def doctor_says(policy="random", **vllm):
+    found = CHECKS["vllm"](Config(policy=Actor(use=policy), vllm=Vllm(**vllm)))
+    return found.state, found.words
+
+
+def test_the_doctor_says_how_vllm_is_had_and_that_it_is_not_needed_by_default():
+    state, words = doctor_says()
+    assert state is State.NOTE
+    assert "not needed by default" in words
+    assert "vllm.python" in words
+
+
+@pytest.mark.parametrize(("policy", "state"), [("random", State.NOTE), ("vllm", State.BAD)])
+def test_the_doctor_misses_a_vllm_that_is_configured_and_not_there(policy, state, tmp_path):
+    nowhere = doctor_says(policy, python=tmp_path / "nowhere")
+    assert (nowhere[0], "names no file" in nowhere[1]) == (state, True)
+    without = doctor_says(policy, python=Path(sys.executable))
+    assert (without[0], "has no vLLM" in without[1]) == (state, True)
+    silent = doctor_says(policy, url="http://127.0.0.1:9/v1")
+    assert (silent[0], "nothing answers" in silent[1]) == (state, True)
+
+
+def test_the_doctor_finds_a_vllm_and_does_not_start_it(tmp_path, monkeypatch):
+    (tmp_path / "vllm.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    state, words = doctor_says("vllm", python=Path(sys.executable))
+    assert (state, sys.executable in words) == (State.GOOD, True)
+    with serving("tiny") as server:
+        assert doctor_says("vllm", url=server.url) == (
+            State.GOOD,
+            f"a server answers at {server.url}",
+        )
