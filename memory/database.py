@@ -3,9 +3,9 @@
 What the two do in ways of their own is behind `memory.dialect`; nobody else asks which one it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import Connection, Engine, Insert, Table, inspect, make_url, text
 from sqlalchemy.engine import URL
@@ -80,6 +80,11 @@ def adding(engine: Engine) -> Engine:
 def insert_new(connection: Connection, table: Table) -> Insert:
     """Return an insert that leaves rows alone whose key is there already."""
     return speech(connection.dialect).insert_new(table)
+
+
+def add_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Add many rows whose keys are not there yet; return how many that were."""
+    return speech(connection.dialect).add_new(connection, table, rows)
 
 
 def revision(connection: Connection) -> str | None:

@@ -27,6 +27,12 @@ class Speech(Protocol):
         """Return an insert that leaves rows alone whose key is there already."""
         ...
 
+    def add_new(
+        self, connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
+    ) -> int:
+        """Add many rows whose keys are not there yet; return how many that were."""
+        ...
+
     def settle(self, connection: Connection) -> None:
         """Do what is left to do once the tables are there."""
         ...

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from sqlalchemy import (
+    ColumnClause,
     ColumnElement,
     Connection,
     Engine,
@@ -96,6 +97,13 @@ def insert_new(table: Table) -> Insert:
     return new.execution_options(preserve_rowcount=True)  # else nobody counts what was new
 
 
+def add_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    given, arrays = _unnested(connection, [table.c[name] for name in rows[0]], rows)
+    named = ", ".join(f'"{name}"' for name in rows[0])
+    inserted = f"INSERT INTO {table.name} ({named}) SELECT * FROM {given} ON CONFLICT DO NOTHING"
+    return connection.exec_driver_sql(inserted, arrays).rowcount
+
+
 def settle(connection: Connection) -> None:
     """Refuse a database that cannot hold every text."""
     encoding = connection.scalar(text("SHOW server_encoding"))
@@ -118,15 +126,14 @@ def put_words(
 ) -> None:
     # Of episodes only the different words are indexed, which need no positions.
     made = "strip({})" if "episode" in rows[0] else "{}"
-    vector = made.format(f"to_tsvector('{CONFIGURATION}', CAST(:words AS text))")
+    vector = made.format(f"to_tsvector('{CONFIGURATION}', words)")
     named = ", ".join(name for name in rows[0] if name != "words")
-    given = ", ".join(f":{name}" for name in rows[0] if name != "words")
-    connection.execute(
-        text(
-            f"INSERT INTO {table.name} ({named}, words) VALUES ({given}, {vector}) "
-            "ON CONFLICT DO NOTHING"
-        ),
-        [{**row, "words": _plain(row["words"])[:LONGEST]} for row in rows],
+    plain = [{**row, "words": _plain(row["words"])[:LONGEST]} for row in rows]
+    given, arrays = _unnested(connection, [table.c[name] for name in rows[0]], plain)
+    connection.exec_driver_sql(
+        f"INSERT INTO {table.name} ({named}, words) SELECT {named}, {vector} FROM {given} "
+        "ON CONFLICT DO NOTHING",
+        arrays,
     )
 
 
@@ -150,6 +157,30 @@ def fit(table: TableClause, counts: Mapping[str, int]) -> ColumnElement[float]:
         func.ln(1 + texts / (count + 0.5)) * _rank(table, term) for term, count in counts.items()
     )
     return reduce(lambda one, other: one + other, ranks)
+
+
+def _unnested(
+    connection: Connection, columns: Sequence[ColumnClause[Any]], rows: Sequence[Mapping[str, Any]]
+) -> tuple[str, dict[str, list[Any]]]:
+    """Return rows as a table of SQL with an array for each column, and the arrays.
+
+    One statement for all rows: to bind, send and answer one for each is most of what storing an
+    episode costs us beyond the making of its bytes.
+    """
+    arrays: dict[str, list[Any]] = {}
+    casts: list[str] = []
+    for column in columns:
+        kind = column.type.dialect_impl(connection.dialect)
+        bound = kind.bind_processor(connection.dialect) or _itself
+        arrays[column.name] = [bound(row[column.name]) for row in rows]
+        named = column.type.compile(connection.dialect).partition(" COLLATE")[0]
+        casts.append(f"%({column.name})b::{named}[]")
+    names = ", ".join(f'"{column.name}"' for column in columns)
+    return f"unnest({', '.join(casts)}) AS new ({names})", arrays
+
+
+def _itself(value: object) -> object:
+    return value
 
 
 def _rank(table: TableClause, term: str) -> ColumnElement[float]:

@@ -85,6 +85,10 @@ def insert_new(table: Table) -> Insert:
     return sqlite.insert(table).on_conflict_do_nothing()
 
 
+def add_new(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> int:
+    return connection.execute(insert_new(table), rows).rowcount
+
+
 def settle(connection: Connection) -> None:
     """Tell the planner which index to prefer, as ANALYZE would if there were episodes already."""
     connection.execute(text("ANALYZE sqlite_schema"))  # makes the table of statistics

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from environments.episode import Ending, Episode, Split
 from memory import fulltext
-from memory.database import Opened, adding, insert_new, structural_faults, writing
+from memory.database import Opened, add_new, adding, structural_faults, writing
 from memory.errors import StoreError, UnknownIdError
 from memory.records import EpisodeRow, Run, row_of
 from memory.schema import BODY, EPISODE, RUN, Instant
@@ -157,15 +157,15 @@ class Store(Opened):
         return tuple(faults)
 
     def _insert(self, batch: list[Episode]) -> int:
-        from memory.body import pack  # pydantic: 0.1 s, which a listing need not pay
+        from memory.body import packing  # pydantic: 0.1 s, which a listing need not pay
 
         in_order = sorted(batch, key=attrgetter("id"))  # two writers that share some never deadlock
-        rows = [_columns(row_of(episode)) for episode in in_order]
+        rows, pack = [_columns(row_of(episode)) for episode in in_order], packing()
         bodies = [{"episode": episode.id, "packed": pack(episode)} for episode in in_order]
         with adding(self._engine).begin() as connection:
             unknown = _unknown(connection, batch)
-            new = connection.execute(insert_new(connection, EPISODE), rows).rowcount
-            connection.execute(insert_new(connection, BODY), bodies)
+            new = add_new(connection, EPISODE, rows)
+            add_new(connection, BODY, bodies)
             fulltext.put_episodes(connection, unknown)
         return new
 

@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from environments.episode import Ending, Split
+from environments.wire import episode_to_json
+from memory.body import packing, unpack
 from memory.database import connect, writing
 from memory.errors import StoreError, UnknownIdError
 from memory.records import Run, row_of
@@ -227,6 +229,22 @@ def test_an_unknown_run_is_refused_in_one_line(store):
         store.finish_run("x", MORNING)
 
 
+def test_an_episode_that_an_older_version_packed_is_read(store, database):
+    store.add(an_episode("old"))
+    older = zlib.compress(episode_to_json(an_episode("old")), 4)
+    edit(database, "UPDATE episode_body SET packed = :packed WHERE episode = 'old'", packed=older)
+    assert store.get("old") == an_episode("old")
+    assert store.integrity() == ()
+
+
+def test_a_packed_episode_in_which_one_bit_was_turned_is_not_read():
+    packed = packing()(an_episode("e1"))
+    for place in range(len(packed)):
+        turned = packed[:place] + bytes([packed[place] ^ 1]) + packed[place + 1 :]
+        with pytest.raises(ValueError):  # noqa: PT011 - zstandard's words, or pydantic's
+            unpack(turned)
+
+
 def test_integrity_finds_nothing_in_a_healthy_store(store):
     store.add_all(an_episode(f"e{number}", minute=number) for number in range(5))
     assert store.integrity() == ()
@@ -240,6 +258,11 @@ def test_integrity_finds_nothing_in_a_healthy_store(store):
         (
             "UPDATE episode_body SET packed = :packed",
             {"packed": zlib.compress(b'{"id": "e3"}')},
+            "is damaged",
+        ),
+        (
+            "UPDATE episode_body SET packed = :packed",
+            {"packed": packing()(an_episode("e3", minute=3))[:-9]},
             "is damaged",
         ),
         ("DELETE FROM episode_body", {}, "is damaged"),
