@@ -151,7 +151,9 @@ def absorb(
     critic: Annotated[
         str | None, typer.Option(help="off, evidence, openai:MODEL or local:MODEL [off].")
     ] = None,
-    env: Env = None,
+    env: Annotated[
+        str | None, typer.Option("--env", help="The environment of all [of each its own].")
+    ] = None,
     games: Games = None,
     home: Home = None,
     config: File = None,
@@ -161,7 +163,7 @@ def absorb(
     from apprentice.commands.absorb import absorb_episodes
 
     chosen = settings(home, config, critic=critic, env=env, games=games)
-    absorb_episodes(chosen, run, as_json=json)
+    absorb_episodes(chosen, run, recorded=not (env or games), as_json=json)
 
 
 @app.command()

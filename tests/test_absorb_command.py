@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 
 from agent.scripted import Scripted
-from apprentice.build import make_bank, make_rig
+from apprentice.build import make_bank, make_rig, make_store
 from apprentice.commands.absorb import absorb_episodes
 from apprentice.commands.run import new_run, practise
 from apprentice.config import load
@@ -16,9 +16,9 @@ from memory.items import Demonstration, Skill, Standing
 EPISODES = 12
 
 
-def _solved(config):
+def _solved(config, episodes=EPISODES):
     """Make a run in which every task is solved, after a detour that mattered nothing."""
-    run = new_run(config, Split.TRAIN, EPISODES)
+    run = new_run(config, Split.TRAIN, episodes)
     with make_rig(config) as rig:
         world = rig.environment
         tasks = {each.id: each.task for each in plan(run, world.tasks(run.split))}
@@ -62,3 +62,25 @@ def test_what_was_solved_becomes_pruned_demonstrations_and_skills(tmp_path, caps
     assert again["skipped"] == {"absorbed before": EPISODES}
     with make_bank(config) as bank:
         assert [item.id for item in bank.items()] == [item.id for item in items]
+
+
+def test_each_episode_is_absorbed_in_the_world_that_was_written_down_with_it(tmp_path, capsys):
+    rooms = {"kinds": ["pick_and_place_simple"], "max_receptacles": 4}
+    world = {"environment": {"settings": rooms}, "memory": {"recall": "off"}}
+    config = load({"home": tmp_path, "policy": {"use": "random"}, **world})
+    _solved(config, 2)
+    with make_store(config) as store:
+        lived = next(iter(store.episodes()))
+        for name in ("mine", "harbor"):  # one that nobody knows, and one that needs its games
+            task = replace(lived.task, environment=name)
+            store.add(replace(lived, id=name, run="", task=task))
+    absorb_episodes(load({"home": tmp_path}), None, as_json=True)
+    said = capsys.readouterr()
+    told = json.loads(said.out.splitlines()[-1])
+    assert told["episodes"] == 4
+    ((reason, many),) = told["skipped"].items()
+    assert (reason.startswith("setting 'games' of harbor is None"), many) == (True, 1)
+    assert "no environment 'mine' is known here" in said.err
+    with make_bank(config) as bank:
+        made = {(each.environment, each.replayed) for each in bank.items(type=Demonstration)}
+    assert made == {("household", True), ("mine", False)}
