@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from distill.batch import Source
 from distill.divergence import jensen_shannon
 from distill.objectives.imitate import imitate
-from distill.objectives.objective import Objective, combined, only
-from distill.objectives.reinforce import clipped, reinforce
+from distill.objectives.objective import Objective, among, combined, only
+from distill.objectives.refine import refine
+from distill.objectives.reinforce import clipped
 from distill.objectives.self_distill import distill
 
 REWARD_SHARE = 0.9
@@ -30,13 +31,11 @@ class Preset:
     teaches: bool  # a teacher must have been shown hints
 
 
-def _fresh(objective: Objective) -> Objective:
-    return only(Source.ROLLOUT, objective)
-
-
 _replay = only(Source.DEMONSTRATION, imitate)
-_reward = _fresh(reinforce(clipped()))
-_critique = _fresh(distill(jensen_shannon(0.5)))  # what is shown is a sibling's success
+# What was tried under another prompt (after a critique, or told by memory) has no honest ratio.
+_reward = among((Source.ROLLOUT, Source.REFINEMENT), refine(clipped()))
+# What is shown is a sibling's success.
+_critique = only(Source.ROLLOUT, distill(jensen_shannon(0.5)))
 
 PRESETS: Mapping[str, Preset] = {
     "cold-start": Preset(objective=_replay, practises=False, teaches=False),

@@ -10,7 +10,7 @@ from distill.divergence import jensen_shannon, reverse_kl, within
 from distill.objectives.anchor import anchored, anchored_exactly
 from distill.objectives.imitate import imitate
 from distill.objectives.negative import sparing
-from distill.objectives.objective import combined, only
+from distill.objectives.objective import among, combined, only
 from distill.objectives.post_completion import answering, reporting
 from distill.objectives.refine import refine
 from distill.objectives.reinforce import clipped, reinforce, truncated, unclipped
@@ -284,6 +284,8 @@ def test_only_one_source_is_read_and_averaged():
     taken = torch.tensor([[-1.0], [-2.0], [-4.0]], dtype=FLOAT)
     batch = a_batch(taken, source_B=torch.tensor([0, 2, 2]))
     assert float(only(Source.DEMONSTRATION, imitate)(Logprobs(taken_BT=taken), batch)) == 3
+    both = (Source.ROLLOUT, Source.DEMONSTRATION)
+    assert float(among(both, imitate)(Logprobs(taken_BT=taken), batch)) == 7 / 3
 
 
 def test_imitation_is_the_mean_negative_log_probability():

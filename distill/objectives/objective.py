@@ -10,7 +10,7 @@ Every objective first selects its positions and only then computes: what is not 
 never touched, not even by a NaN, and counts in neither numerator nor denominator.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -62,9 +62,15 @@ def combined(*terms: tuple[float, Objective]) -> Objective:
 
 def only(source: Source, objective: Objective) -> Objective:
     """Return the objective over the sequences of one source; its mean is over these alone."""
+    return among((source,), objective)
+
+
+def among(sources: Sequence[Source], objective: Objective) -> Objective:
+    """Return the objective over the sequences of some sources, with one mean over all of them."""
 
     def keep(batch: Batch) -> Batch:
-        return replace(batch, weight_B=batch.weight_B * (batch.source_B == source))
+        kept_BS = torch.stack([batch.source_B == source for source in sources], 1)
+        return replace(batch, weight_B=batch.weight_B * kept_BS.any(1))
 
     return lambda logprobs, batch: objective(logprobs, everywhere(keep, batch))
 
