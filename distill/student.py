@@ -22,6 +22,7 @@ from distill.attention import use_packed_attention
 from distill.batch import Logprobs, Targets
 from distill.collate import Packed, Work, pack
 from distill.encode import Encoded
+from distill.low_rank import use_low_rank
 from distill.speech import NOTHING, Speech
 from distill.trained import Trained
 from environments.errors import UserError
@@ -74,6 +75,8 @@ class Student:
         self.lora = lora
         if trained is Trained.LORA and not any(_learning(model, trained)):
             add_lora(model, lora)
+        if trained is Trained.LORA:
+            use_low_rank(model)
         self.weights = _masters(model, trained)
         if checkpointing:
             model.activation_checkpointing_enable({"use_reentrant": False})
