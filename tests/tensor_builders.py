@@ -24,6 +24,14 @@ def gradient(loss: Tensor, wrt: Tensor) -> Tensor:
     return slope
 
 
+def assert_close(ours: Any, expected: Any, **tolerance: Any) -> None:
+    torch.testing.assert_close(
+        torch.as_tensor(ours).detach(),
+        torch.as_tensor(expected, dtype=FLOAT).detach(),
+        **tolerance,
+    )
+
+
 def a_batch(sampled_logp_BT: Tensor, **changes: Any) -> Batch:
     """Rollouts in groups of two, every token decided, advantages 0."""
     rows, _ = sampled_logp_BT.shape

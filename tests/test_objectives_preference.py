@@ -8,13 +8,15 @@ import torch
 
 from distill.batch import Logprobs, MissingScoresError, Targets, cut
 from distill.objectives.preference import TornPairError, prefer
-from tensor_builders import FLOAT, a_batch, gradient, randn
+from tensor_builders import (
+    FLOAT,
+    a_batch,
+    assert_close,
+    gradient,
+    randn,
+)
 
 BETA = 0.3
-
-
-def close(ours, exact, **how):
-    torch.testing.assert_close(ours, torch.as_tensor(exact, dtype=FLOAT), **how)
 
 
 def preferences(ours_BT, reference_BT, **changes):
@@ -33,7 +35,7 @@ def loss(ours_BT, batch, beta=BETA):
 
 def test_at_the_reference_the_loss_is_log_2_whatever_is_preferred():
     reference_BT = randn(4, 3, seed=1)
-    close(loss(reference_BT, preferences(reference_BT, reference_BT)), math.log(2))
+    assert_close(loss(reference_BT, preferences(reference_BT, reference_BT)), math.log(2))
 
 
 def test_the_loss_and_its_gradient_are_those_of_the_paper():
@@ -42,9 +44,9 @@ def test_the_loss_and_its_gradient_are_those_of_the_paper():
     ours = loss(ours_BT, preferences(ours_BT, reference_BT))
     better, worse = (ours_BT.detach() - reference_BT).sum(1).tolist()
     off = 1 / (1 + math.exp(BETA * (better - worse)))  # sigmoid of the implicit reward, wrong
-    close(ours.detach(), -math.log(1 - off))
+    assert_close(ours.detach(), -math.log(1 - off))
     slopes = torch.tensor([[-BETA * off], [BETA * off]], dtype=FLOAT).expand(2, 3)
-    close(gradient(ours, ours_BT), slopes)
+    assert_close(gradient(ours, ours_BT), slopes)
 
 
 @pytest.mark.parametrize("preferred", [0.6, 0.9])
@@ -60,7 +62,7 @@ def test_at_the_optimum_the_policy_is_the_reference_tilted_by_the_log_odds_over_
     taken_BT = policy_V[[0, 1, 1, 0]].unsqueeze(1)
     weight_B = torch.tensor([preferred, preferred, 1 - preferred, 1 - preferred], dtype=FLOAT)
     batch = preferences(taken_BT, reference_V[[0, 1, 1, 0]].unsqueeze(1), weight_B=weight_B)
-    close(gradient(loss(taken_BT, batch), logits_V), torch.zeros(2))
+    assert_close(gradient(loss(taken_BT, batch), logits_V), torch.zeros(2))
 
 
 def test_what_was_not_decided_does_not_count_not_even_a_nan():
@@ -72,7 +74,9 @@ def test_what_was_not_decided_does_not_count_not_even_a_nan():
         mask_BT=mask_BT,
     )
     clean = preferences(ours_BT * mask_BT, reference_BT * mask_BT)
-    close(loss(ours_BT.masked_fill(~mask_BT, math.nan), masked), loss(ours_BT * mask_BT, clean))
+    assert_close(
+        loss(ours_BT.masked_fill(~mask_BT, math.nan), masked), loss(ours_BT * mask_BT, clean)
+    )
 
 
 def test_the_parts_of_a_step_add_up_to_the_whole():
@@ -80,7 +84,7 @@ def test_the_parts_of_a_step_add_up_to_the_whole():
     weight_B = torch.tensor([1, 1, 2, 2, 0.5, 0.5], dtype=FLOAT)
     batch = preferences(ours_BT, reference_BT, weight_B=weight_B)
     parts = [loss(ours_BT[a:b], cut(batch, a, b)) for a, b in ((0, 2), (2, 6))]
-    close(torch.stack(parts).sum(), loss(ours_BT, batch))
+    assert_close(torch.stack(parts).sum(), loss(ours_BT, batch))
 
 
 def test_the_order_of_the_rows_makes_no_difference():
@@ -93,7 +97,7 @@ def test_the_order_of_the_rows_makes_no_difference():
         group_B=batch.group_B[order],
         reference=Targets(known_BT=batch.mask_BT, logp_BT=reference_BT[order]),
     )
-    close(loss(ours_BT[order], moved), loss(ours_BT, batch))
+    assert_close(loss(ours_BT[order], moved), loss(ours_BT, batch))
 
 
 def test_a_pair_that_is_torn_apart_is_an_error_that_says_what_to_do():

@@ -17,6 +17,7 @@ from distill.objectives.self_distill import (
 from tensor_builders import (
     FLOAT,
     a_batch,
+    assert_close,
     distribution,
     each_token,
     gradient,
@@ -38,14 +39,10 @@ def fresh(teacher_V=TEACHER, old_V=FROZEN):
     return replace(each_token(old_V), teacher=whole_vocabulary(teacher_V, old_V))
 
 
-def close(ours, expected, **tolerance):
-    torch.testing.assert_close(torch.as_tensor(ours).detach(), expected.detach(), **tolerance)
-
-
 def test_distilling_a_vocabulary_is_the_kl_to_the_teacher():
     loss, kl = distill(reverse_kl)(WORDS, fresh()), reverse_kl(POLICY, TEACHER)
-    close(loss, kl)
-    close(gradient(loss, LOGITS), gradient(kl, LOGITS))
+    assert_close(loss, kl)
+    assert_close(gradient(loss, LOGITS), gradient(kl, LOGITS))
 
 
 @pytest.mark.parametrize(
@@ -59,14 +56,14 @@ def test_distilling_a_vocabulary_is_the_kl_to_the_teacher():
 )
 def test_on_fresh_samples_every_form_descends_the_same_kl(objective):
     exact = gradient(reverse_kl(POLICY, TEACHER), LOGITS)
-    close(gradient(objective(WORDS, fresh()), LOGITS), exact)
+    assert_close(gradient(objective(WORDS, fresh()), LOGITS), exact)
 
 
 def test_on_old_samples_the_sampled_token_still_descends_the_kl():
     old = distribution(V, seed=2, scale=0.5)
     exact = gradient(reverse_kl(POLICY, TEACHER), LOGITS)
     ours = distill_taken(cap=100.0)(WORDS, fresh(old_V=old))
-    close(gradient(ours, LOGITS), exact)
+    assert_close(gradient(ours, LOGITS), exact)
     capped = gradient(distill_taken(cap=1.0)(WORDS, fresh(old_V=old)), LOGITS)
     assert not torch.allclose(capped, exact, atol=1e-2)
 
@@ -76,12 +73,14 @@ def test_the_bounded_forms_agree_too(bound):
     batch = fresh()
     first = gradient(distill(within(bound, reverse_kl))(WORDS, batch), LOGITS)
     for other in (distill_taken(log_ratio_clip=bound), hinted_top_k(log_ratio_clip=bound)):
-        close(gradient(other(WORDS, batch), LOGITS), first)
+        assert_close(gradient(other(WORDS, batch), LOGITS), first)
     assert not torch.allclose(first, gradient(reverse_kl(POLICY, TEACHER), LOGITS))
 
 
 def test_the_directive_loss_starts_at_the_kl_of_the_policy_that_acted():
-    close(hinted_top_k(log_ratio_clip=UNBOUNDED)(WORDS, fresh()), reverse_kl(FROZEN, TEACHER))
+    assert_close(
+        hinted_top_k(log_ratio_clip=UNBOUNDED)(WORDS, fresh()), reverse_kl(FROZEN, TEACHER)
+    )
 
 
 @pytest.mark.parametrize(
@@ -99,7 +98,7 @@ def test_a_teacher_that_read_nothing_new_has_loss_exactly_zero(objective):
     batch = fresh(teacher_V=FROZEN)
     loss = objective(WORDS, batch)
     assert float(loss.detach()) == 0
-    close(gradient(loss, LOGITS), torch.zeros(V, dtype=FLOAT))
+    assert_close(gradient(loss, LOGITS), torch.zeros(V, dtype=FLOAT))
 
 
 def test_a_log_ratio_bound_of_zero_asks_for_nothing():
@@ -128,12 +127,12 @@ KEPT_WORDS = replace(WORDS, teacher_NK=POLICY[KEPT].expand(V, 3))
 
 def test_kept_tokens_are_compared_with_a_tail_and_without_it_the_loss_is_another():
     tailed = distill(reverse_kl)(KEPT_WORDS, kept_batch())
-    close(tailed, with_tail(reverse_kl)(FROZEN[KEPT], TEACHER[KEPT]))
+    assert_close(tailed, with_tail(reverse_kl)(FROZEN[KEPT], TEACHER[KEPT]))
     blind = distill_renormalized(reverse_kl)(KEPT_WORDS, kept_batch())
     conditional = reverse_kl(
         torch.log_softmax(FROZEN[KEPT], -1), torch.log_softmax(TEACHER[KEPT], -1)
     )
-    close(blind, conditional)
+    assert_close(blind, conditional)
     assert abs(float(tailed.detach() - blind.detach())) > 0.01
 
 
@@ -143,7 +142,7 @@ def test_the_directive_advantages_are_the_old_policy_on_the_kept_tokens_and_boun
     loss = hinted_top_k(log_ratio_clip=bound)(KEPT_WORDS, kept_batch())
     weights = FROZEN[KEPT].exp() / FROZEN[KEPT].exp().sum()
     advantages = weights * (TEACHER - FROZEN)[KEPT].clamp(-bound, bound)
-    close(loss, -advantages.sum())
+    assert_close(loss, -advantages.sum())
     assert abs(float(loss.detach())) <= bound
 
 
@@ -173,7 +172,7 @@ def test_old_positions_are_reweighted_by_a_capped_constant():
     )
     words = Logprobs(taken_BT=taken, teacher_NK=POLICY.expand(2, V))
     loss = distill(reverse_kl)(words, batch)
-    close(loss, (2.0 + math.exp(0.1)) / 2 * reverse_kl(POLICY, TEACHER))
+    assert_close(loss, (2.0 + math.exp(0.1)) / 2 * reverse_kl(POLICY, TEACHER))
     assert torch.autograd.grad(loss, taken, allow_unused=True) == (None,)
 
 
@@ -193,13 +192,13 @@ def test_verdict_and_hint_are_one_advantage_and_either_may_be_missing():
     taken = torch.full((1, 4), -2.0, dtype=FLOAT, requires_grad=True)
     loss = hinted(reinforce(unclipped))(Logprobs(taken_BT=taken), two_turns())
     expected = torch.tensor([[1.5, 1.0, 1.0, 0.0]], dtype=FLOAT)
-    close(gradient(loss, taken), -expected / 4)
+    assert_close(gradient(loss, taken), -expected / 4)
 
 
 def test_a_turn_without_a_hint_adds_nothing_to_distillation():
     taken = torch.full((1, 4), -2.0, dtype=FLOAT, requires_grad=True)
     slope = gradient(distill_taken()(Logprobs(taken_BT=taken), two_turns()), taken)
-    close(slope, torch.tensor([[-0.5, -1.0, 0.0, 0.0]], dtype=FLOAT) / 2)
+    assert_close(slope, torch.tensor([[-0.5, -1.0, 0.0, 0.0]], dtype=FLOAT) / 2)
 
 
 def test_tokens_forbidden_to_both_do_not_disturb_the_directive_loss():
@@ -218,5 +217,5 @@ def test_tokens_forbidden_to_both_do_not_disturb_the_directive_loss():
     words = Logprobs(taken_BT=torch.zeros(1, 1, dtype=FLOAT), teacher_NK=policy.unsqueeze(0))
     exact = gradient(reverse_kl(policy[allowed], teacher[allowed]), logits)
     for objective in (hinted_top_k(log_ratio_clip=UNBOUNDED), distill(reverse_kl)):
-        close(gradient(objective(words, batch), logits), exact)
+        assert_close(gradient(objective(words, batch), logits), exact)
     assert torch.isfinite(gradient(distill(jensen_shannon(0.5))(words, batch), logits)).all()
