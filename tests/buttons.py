@@ -1,10 +1,8 @@
 """A wall of buttons, of which the same one is always right: who learned it once solves all."""
 
-from collections.abc import Sequence
-
+from environments.catalogue import Catalogue
 from environments.environment import Observation, Play, failed, ongoing, solved
 from environments.episode import Split, Task
-from environments.errors import UnknownNameError
 
 COLORS = ("amber", "blue", "green", "red", "white")
 RIGHT = "press green"
@@ -12,12 +10,12 @@ SEEN = "Five buttons are on the wall."
 MANY = 14  # tasks of each split
 
 
-class Buttons:
+class Buttons(Catalogue):
     name = "buttons"
     instructions = "Press the right button."
 
-    def tasks(self, split: Split) -> Sequence[Task]:
-        return tuple(
+    def __init__(self) -> None:
+        super().__init__(
             Task(
                 id=f"buttons/{split}/{number}",
                 environment=self.name,
@@ -25,14 +23,9 @@ class Buttons:
                 kind="press",
                 goal=f"Open door {number}.",
             )
+            for split in Split
             for number in range(MANY)
         )
-
-    def task(self, id: str) -> Task:
-        known = {task.id: task for split in Split for task in self.tasks(split)}
-        if id not in known:
-            raise UnknownNameError("task", id, tuple(known))
-        return known[id]
 
     def start(self, task: Task) -> Play:
         return ButtonsPlay(task)

@@ -1,12 +1,12 @@
 """A workshop small enough to reason about by hand, and worlds that misbehave."""
 
-from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 
+from environments.catalogue import Catalogue
 from environments.environment import Observation, Play, failed, ongoing, solved
 from environments.episode import Split, Task
-from environments.errors import UnknownNameError
+from environments.guarded import GuardedPlay
 
 ROOMS = ("attic", "cellar", "garden", "hall")
 TOOLS = ("chisel", "plane", "saw")
@@ -14,14 +14,14 @@ TRAP = "attic"
 """Whoever reaches for a tool here falls through the floor, and the task is lost."""
 
 
-class Workshop:
+class Workshop(Catalogue):
     """Go to the right room and take the tool. Two actions solve it; the attic loses it."""
 
     name = "workshop"
     instructions = "You are in a workshop with four rooms. Fetch the tool you are asked for."
 
-    def tasks(self, split: Split) -> Sequence[Task]:
-        return tuple(
+    def __init__(self) -> None:
+        super().__init__(
             Task(
                 id=f"workshop/{split}/{tool}-{room}",
                 environment=self.name,
@@ -29,16 +29,11 @@ class Workshop:
                 kind="fetch",
                 goal=f"Fetch the {tool}.",
             )
+            for split in Split
             for tool in TOOLS
             for room in ROOMS
             if room != TRAP
         )
-
-    def task(self, id: str) -> Task:
-        known = {task.id: task for split in Split for task in self.tasks(split)}
-        if id not in known:
-            raise UnknownNameError("task", id, tuple(known))
-        return known[id]
 
     def start(self, task: Task) -> Play:
         return WorkshopPlay(task)
@@ -48,24 +43,14 @@ class Workshop:
         return (f"go to {room}", f"take {tool}")
 
 
-class WorkshopPlay:
+class WorkshopPlay(GuardedPlay):
     def __init__(self, task: Task) -> None:
         self._tool, self._home = task.id.rpartition("/")[2].split("-")
         self._room = "door"
-        self._closed = False
-        self.observation = self._look(f"You stand at the door. {task.goal}")
-
-    def step(self, action: str) -> Observation:
-        if self._closed or self.observation.ending is not None:
-            raise RuntimeError("the play is over")
-        self.observation = self._after(action)
-        return self.observation
-
-    def close(self) -> None:
-        self._closed = True
+        super().__init__(self._look(f"You stand at the door. {task.goal}"))
 
     def _after(self, action: str) -> Observation:
-        if action not in self.observation.admissible:
+        if action not in self._observation.admissible:
             return self._look("Nothing happens.")
         if action.startswith("go to "):
             self._room = action.removeprefix("go to ")
@@ -106,10 +91,10 @@ class Crashing(Workshop):
 
 
 class CrashingPlay(WorkshopPlay):
-    def step(self, action: str) -> Observation:
+    def _after(self, action: str) -> Observation:
         if action == "go to garden":
             raise ZeroDivisionError("the garden has no area")
-        return super().step(action)
+        return super()._after(action)
 
 
 class Renovated(Workshop):
@@ -120,7 +105,6 @@ class Renovated(Workshop):
 
 
 class RenovatedPlay(WorkshopPlay):
-    def step(self, action: str) -> Observation:
-        shown = super().step(action)
-        self.observation = replace(shown, text=shown.text.replace("You are in", "This is"))
-        return self.observation
+    def _after(self, action: str) -> Observation:
+        shown = super()._after(action)
+        return replace(shown, text=shown.text.replace("You are in", "This is"))
