@@ -30,7 +30,7 @@ from environments.episode import Episode, Split
 from memory.items import Demonstration, Lesson, Standing
 
 ACTOR = f"openai:{CODER}"
-EXAM = 40  # dev tasks
+EXAMS = {"code": 40, "cookingworld": 24}  # dev tasks
 EPISODES = 40  # of practice, where memory is all that learns
 
 CODE: Mapping[str, Any] = {
@@ -42,15 +42,21 @@ CODE: Mapping[str, Any] = {
 COOKING: Mapping[str, Any] = {
     "environment": {
         "name": "textworld_express",
-        "settings": {"kinds": ["cookingworld"], "train": 60, "dev": EXAM, "test": 1},
+        "settings": {"kinds": ["cookingworld"], "train": 60, "dev": 40, "test": 1},
     },
     "limits": {"steps": 18, "repeat": False},
-    "distill": {"demonstrations": 10, "passes": 4, "length": 1536},
-    "learn": {"tasks": 4, "attempts": 4, "steps": 16, "exam": EXAM, "pairs": 0, "probes": 0},
+    "distill": {"demonstrations": 12, "passes": 5, "replay": 1, "length": 1536},
+    "learn": {"tasks": 4, "attempts": 4, "steps": 16, "pairs": 0, "probes": 0},
     "gate": {"anchors": 4, "tolerated": 1, "block": 8, "tries": 0},
     "critic": {"use": "evidence"},
 }
-"""Small enough for some minutes on one thread."""
+"""Small enough for about eight minutes on one thread."""
+QUICK: Mapping[str, Any] = {
+    "distill": {"demonstrations": 2, "passes": 1, "length": 1536, "replay": 1},
+    "learn": {"tasks": 2, "attempts": 2, "steps": 8, "pairs": 0, "probes": 0},
+    "limits": {"steps": 8, "repeat": False},
+}
+"""What differs where it shall only be seen to go through."""
 
 
 def main() -> None:
@@ -70,14 +76,16 @@ def told(arguments: Sequence[str] | None = None) -> Namespace:
     """Return the flags of a run; those of this process unless given."""
     parser = flags(__doc__)
     parser.add_argument("--world", choices=WORLDS, required=True)
-    parser.add_argument("--tasks", type=int, default=EXAM, help="dev tasks, before and after")
+    parser.add_argument("--tasks", type=int, help="dev tasks, before and after")
     parser.add_argument("--episodes", type=int, default=EPISODES, help="of practice, in code")
     parser.add_argument("--admission", choices=("proof", "off"), default="proof", help="in code")
     parser.add_argument("--home", type=Path, help="where all of it is kept; else nowhere")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
+    options.tasks = options.tasks or EXAMS[options.world]
     if options.quick:
-        vars(options).update(tasks=12, episodes=12, admission="off")
+        fewer = 12 if options.world == "code" else 2
+        vars(options).update(tasks=fewer, episodes=12, admission="off")
     return options
 
 
@@ -108,10 +116,11 @@ def code(home: Path, options: Namespace) -> dict[str, Figure]:
 
 def cookingworld(home: Path, options: Namespace) -> dict[str, Figure]:
     """Let the local model learn for one round, and examine it at each stage of it."""
-    config = load({**COOKING, **_here(home, options)})
+    tree = {**COOKING, **(QUICK if options.quick else {}), **_here(home, options)}
+    config = load({**tree, "learn": {**tree["learn"], "exam": options.tasks}})
     learn(config, 1, as_json=False)
     with open_rounds(config) as rounds:
-        record = record_of(rounds.reports(rounds.all()[0].id))
+        record = record_of(rounds.reports(rounds.all()[-1].id))
     assert record.start is not None
     assert record.distil is not None
     student = record.start.student
