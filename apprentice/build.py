@@ -170,6 +170,18 @@ def _policy(config: Config) -> "Policy":
     raise UnknownNameError("policy", config.policy.use, POLICIES)
 
 
+@contextmanager
+def make_serving(config: Config) -> "Generator[Config]":
+    """Yield the settings under which whoever learns also acts; a server of our own serves all."""
+    if Named.parse(config.policy.use).kind != VLLM:
+        yield config
+        return
+    from apprentice.vllm.sharing import serving
+
+    with serving(config) as acting:
+        yield acting
+
+
 def make_endpoint(config: Config, model: str) -> "Endpoint":
     """Return the endpoint that the settings name, for one of its models."""
     from agent.endpoint import Endpoint

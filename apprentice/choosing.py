@@ -160,11 +160,10 @@ def corrected_steps(library: Library) -> tuple[Annotation, ...]:
 
 def mastered(library: Library, acting: Acting, most: int) -> tuple[str, ...]:
     """Return tasks that this policy solved whenever it tried, at least twice, the surest first."""
-    name = acting.model if acting.adapter == BASE else f"{acting.model}@{acting.adapter}"
     tried: dict[str, list[bool]] = defaultdict(list)
     for row in library.store.rows(
         limit=LOOKED_BACK,
-        policy=name,
+        policy=name_of(acting.use),
         split=Split.TRAIN,
         environment=library.environment.name,
     ):

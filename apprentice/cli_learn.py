@@ -11,7 +11,6 @@ from apprentice.flags import (
     Games,
     Home,
     Json,
-    Learner,
     Seed,
     Steps,
     Temperature,
@@ -74,7 +73,12 @@ def learn(
     preset: Annotated[
         str | None, typer.Option(help="reward+critique, reward, critique [reward+critique].")
     ] = None,
-    policy: Learner = None,
+    policy: Annotated[
+        str | None, typer.Option(help="local or vllm[:MODEL][@ADAPTER] [local:smollm2-135m].")
+    ] = None,
+    ahead: Annotated[
+        int | None, typer.Option(min=0, help="Rounds practised while one trains [0].")
+    ] = None,
     tasks: Annotated[int | None, typer.Option(min=1, help="Practised a round [12].")] = None,
     attempts: Annotated[int | None, typer.Option(min=1, help="At each task [8].")] = None,
     demonstrations: Annotated[int | None, typer.Option(min=0, help="To begin from [16].")] = None,
@@ -109,7 +113,7 @@ def learn(
         width=width,
         seed=seed,
         distill={"preset": preset, "demonstrations": demonstrations},
-        learn={"tasks": tasks, "attempts": attempts, "exam": exam},
+        learn={"tasks": tasks, "attempts": attempts, "ahead": ahead, "exam": exam},
     )
     if check or replay:
         agrees = _agrees(chosen, None if check else replay, as_json=json)

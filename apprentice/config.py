@@ -187,6 +187,7 @@ class Learn(Section):
 
     tasks: PositiveInt = 12  # practised
     attempts: PositiveInt = 8  # at each
+    ahead: NonNegativeInt = 0  # rounds practised while one trains, so learned from that much later
     temperature: PositiveFloat = 1.0  # at 0 all attempts at a task would be the same
     steps: PositiveInt | None = None  # where practice is cut off; None: where all else is
     failing: float = Field(default=0.4, ge=0, le=1)  # share of tasks of types that fail

@@ -19,7 +19,7 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
-from apprentice.acting import LEARNERS, LOCAL, Named, find_acting
+from apprentice.acting import LEARNERS, LOCAL, VLLM, Named, find_acting
 from apprentice.orders import (
     STEM,
     Library,
@@ -31,6 +31,7 @@ from apprentice.orders import (
     write_report,
 )
 from distill.team import ALONE, Team
+from distill.trained import Trained
 from environments.errors import UserError
 from memory.claim import Claim, Owner, owner_of
 from memory.errors import UnknownIdError
@@ -154,17 +155,18 @@ def follow(config: Config, library: Library, team: Team) -> None:
 
 def examined(config: Config, library: Library, report: Report) -> Report:
     """Hold a candidate against who acts, let it act if it passes, and return the report of both."""
-    from apprentice.build import now, store_place
+    from apprentice.build import make_serving, now, store_place
     from apprentice.loop.judging import promise_of, trial
     from apprentice.promises import left_open, write_promise
     from memory.proof import Outcome
     from memory.rounds import Rounds
 
-    incumbent = find_acting(config, Named(LOCAL, report.base)).use
-    specs = (incumbent, str(Named(LOCAL, report.base, report.name)))
-    with Rounds.open(store_place(config)) as rounds:
+    specs = (_incumbent(config, report), str(Named(_kind(config), report.base, report.name)))
+    actor = config.policy.model_copy(update={"use": specs[0]})
+    acting = config.model_copy(update={"policy": actor})
+    with make_serving(acting) as config, Rounds.open(store_place(config)) as rounds:
         level = rounds.level(report.name, now(), config.gate.false_share)
-        before = left_open(config, report.name, incumbent)
+        before = left_open(config, report.name, specs[0])
         gated = asyncio.run(trial(config, specs, level, begun=before.begun if before else None))
         promise = promise_of(config, specs, gated, level)
         write_promise(config, promise)
@@ -282,8 +284,19 @@ def _waits(config: Config, report: Report) -> bool:
         return report.kept
     from apprentice.promises import left_open
 
-    incumbent = find_acting(config, Named(LOCAL, report.base)).use
-    return report.adopted is None and left_open(config, report.name, incumbent) is not None
+    before = left_open(config, report.name, _incumbent(config, report))
+    return report.adopted is None and before is not None
+
+
+def _incumbent(config: Config, report: Report) -> str:
+    """Return against whom a candidate is held."""
+    return find_acting(config, Named(_kind(config), report.base)).use
+
+
+def _kind(config: Config) -> str:
+    """Return where an exam is sat: where the policy acts, if what is trained can act there."""
+    kind = Named.parse(config.policy.use).kind
+    return kind if kind == VLLM and config.distill.trained is Trained.LORA else LOCAL
 
 
 def _begun(config: Config, library: Library, learn: Callable[[Order], Report], at: datetime) -> Job:

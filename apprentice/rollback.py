@@ -9,7 +9,7 @@ changed then is the world, and who acted before would meet the same one.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from apprentice.acting import ADAPTERS, LOCAL, Named
+from apprentice.acting import ADAPTERS, LEARNERS, Named
 from apprentice.config import Config
 from apprentice.freezing import StaleSettingsError, thaw
 from apprentice.promises import Promise, conditions, read_promise, write_promise
@@ -97,7 +97,7 @@ def _outcomes(config: Config, store: Store, promise: Promise) -> Iterable[bool]:
     """Yield how its episodes ended in runs under the conditions of its exam, since then."""
     for run in store.runs(RUNS):
         named = Named.parse(run.policy)
-        own = named.kind == LOCAL and named.adapter == promise.adapter
+        own = named.kind in LEARNERS and named.adapter == promise.adapter
         if not own or run.started < promise.judged:
             continue
         if _conditions(run, config) != promise.conditions:

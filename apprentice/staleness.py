@@ -16,6 +16,7 @@ from apprentice.audits.sample import name_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from apprentice.config import Config
     from distill.adapters import Adapters
 
 
@@ -34,6 +35,21 @@ def ages(adapters: Adapters, acting: Acting) -> dict[str, int]:
         for kind in (LOCAL, VLLM):
             found[name_of(str(Named(kind, acting.model, each)))] = age
     return found
+
+
+def oldest(config: Config) -> int | None:
+    """Return how many trainings ago an attempt may have been made; None: any number.
+
+    Where rounds are practised ahead that is by how many rounds, unless the settings say less.
+    """
+    bound, ahead = config.distill.staleness, config.learn.ahead
+    return ahead if bound is None and ahead else bound
+
+
+def rounds_ahead(config: Config) -> int:
+    """Return how many rounds may be practised ahead: no further than can be learned from."""
+    bound = oldest(config)
+    return config.learn.ahead if bound is None else min(config.learn.ahead, bound)
 
 
 def fresh(policy: str, ages: Mapping[str, int], most: int | None) -> bool:

@@ -55,17 +55,19 @@ FULL = {
 class Nursery:
     """Starts rounds in children of one process that has loaded everything."""
 
-    def __init__(self, place):
+    def __init__(self, place, settings, rounds=1):
         path = os.pathsep.join(map(str, (place / "site", TESTS, TESTS.parent)))
-        self.place = place
+        self.place, self.settings, self.rounds = place, place / settings, rounds
         self.worker = subprocess.Popen(
             [sys.executable, TESTS / "learn_worker.py"], env=environment(PYTHONPATH=path),
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
     def started(self, home):
-        """Begin or go on with a round, and return its process id."""
-        args = ("learn", "--config", self.place / "full.toml", "--home", self.place / home)
+        """Begin or go on with what is left of the rounds, and return the process id."""
+        left = max(1, self.rounds - _rounds_finished(self.place / home))
+        told = ("--config", self.settings, "--rounds", left, "--home", self.place / home)
+        args = ("learn", *told)
         self.worker.stdin.write("\t".join(map(str, args)) + "\n")
         self.worker.stdin.flush()
         return int(self.worker.stdout.readline())
@@ -92,7 +94,7 @@ class Nursery:
 @pytest.fixture(scope="module")
 def nursery(place):
     written_settings(place / "full.toml", place / "model", 5, **FULL)
-    nursery = Nursery(place)
+    nursery = Nursery(place, "full.toml")
     yield nursery
     nursery.worker.communicate()
 
@@ -123,6 +125,13 @@ def _finished(home, rounds=1):
         return False
     with open_rounds(load({"home": home})) as kept:
         return len(kept.all()) == rounds and kept.unfinished() is None
+
+
+def _rounds_finished(home):
+    if not home.exists():
+        return 0
+    with open_rounds(load({"home": home})) as kept:
+        return sum(each.finished is not None for each in kept.all())
 
 
 def _stage(home):
@@ -238,6 +247,27 @@ def test_a_round_with_all_its_stages_killed_at_twenty_moments_ends_as_if_it_had_
     print(f"finished stages at each kill: {disturbed}")  # noqa: T201 - for the log
     assert len(disturbed) == 20
     assert len(set(disturbed)) >= 4
+
+
+@pytest.mark.slow
+def test_rounds_practised_ahead_and_killed_in_the_middle_end_as_if_they_had_not_been(place):
+    """While the first of two trains, the second is practised: a kill meets both."""
+    learn = FULL["learn"] | {"ahead": 1}
+    written_settings(place / "ahead.toml", place / "model", 5, **FULL | {"learn": learn})
+    nursery = Nursery(place, "ahead.toml", rounds=2)
+    seconds = nursery.whole("ahead")
+    wanted, rng, disturbed = _state(place / "ahead"), Random(21), 0
+    for storm in range(3):
+        home = f"ahead-{storm}"
+        while not _finished(place / home, rounds=2):
+            disturbed += nursery.killed(home, rng.uniform(0, seconds / 2))
+        _assert_same(_state(place / home), wanted)
+    nursery.worker.communicate()
+    assert disturbed >= 3
+    with open_rounds(load({"home": place / "ahead"})) as rounds:
+        first, second = (record_of(rounds.reports(each.id)) for each in rounds.all())
+    assert second.recall == second.ahead
+    assert second.recall.policy == first.start.student
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """`apprentice learn`: rounds of learning, told stage by stage; the record of old ones."""
 
 import json
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from hashlib import blake2b
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from apprentice.build import (
     make_environment,
     make_home,
     make_library,
+    make_serving,
     make_spans,
     now,
     run_lock,
@@ -55,10 +57,10 @@ def learn(config: Config, rounds: int, *, as_json: bool) -> None:
     make_environment(config)  # first: a slip in a name is told before any loading
     records: list[tuple[Round, Record]] = []
     with run_lock(config, LOCK), open_rounds(config) as kept:
-        for _ in range(rounds):
-            round = kept.unfinished() or begin_round(config, kept)
+        for left in range(rounds, 0, -1):
+            round, *coming = in_turn(config, kept, left)
             aside().print(Text(f"round {round.id}"))
-            records.append((round, carry_on(config, round, kept, quiet=as_json)))
+            records.append((round, carry_on(config, round, kept, coming, quiet=as_json)))
     if as_json:
         say_json([plain(round, record) for round, record in records])
     else:
@@ -120,8 +122,36 @@ def begin_round(config: Config, kept: Rounds) -> Round:
     return round
 
 
-def carry_on(config: Config, round: Round, kept: Rounds, *, quiet: bool) -> Record:
+def in_turn(config: Config, kept: Rounds, left: int) -> list[Round]:
+    """Return the round to carry out, and after it those that may be practised ahead meanwhile.
+
+    Args:
+        config: the settings of rounds that are not begun yet.
+        kept: the rounds.
+        left: how many are wanted.
+    """
+    from apprentice.staleness import rounds_ahead
+
+    waiting = [each for each in kept.all() if each.finished is None]
+    first = waiting[0] if waiting else begin_round(config, kept)
+    ahead = min(rounds_ahead(thaw(first.settings, config)), left - 1)
+    alike = [each for each in waiting[1:] if each.settings == first.settings]
+    if frozen_settings(config) == first.settings:
+        alike += [begin_round(config, kept) for _ in range(ahead - len(alike))]
+    return [first, *alike[:ahead]]
+
+
+def carry_on(
+    config: Config, round: Round, kept: Rounds, coming: Sequence[Round] = (), *, quiet: bool
+) -> Record:
     """Carry out what is left of a round, telling what each stage comes to.
+
+    Args:
+        config: the places and secrets of today.
+        round: begun.
+        kept: the rounds.
+        coming: those that may be practised ahead.
+        quiet: whether nothing is printed of the stages.
 
     Raises:
         InterruptedRoundError: somebody pressed Ctrl-C.
@@ -130,12 +160,12 @@ def carry_on(config: Config, round: Round, kept: Rounds, *, quiet: bool) -> Reco
     from apprentice.loop.round import run_round  # LangGraph: a second, which a replay need not pay
 
     own = thaw(round.settings, config)
-    site = Site(config=own, round=round, rounds=kept)
     for report in record_of(kept.reports(round.id)).finished.values():
         _say(report, quiet=quiet)  # of before it was killed
     checkpoints = make_home(config) / f"{round.id}.sqlite"
     try:
-        with _told(own, round) as within:
+        with _told(own, round) as within, make_serving(own) as acting:
+            site = Site(config=acting, round=round, rounds=kept, coming=tuple(coming))
             return run_round(site, checkpoints, lambda report: _say(report, quiet=quiet), within)
     except KeyboardInterrupt:
         raise InterruptedRoundError(round) from None

@@ -4,7 +4,8 @@ What is trained, and how, is the business of `apprentice.distilling` and its set
 only said from whom, on what, and under which name, so that a killed round asks for the same again.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from time import monotonic
@@ -44,7 +45,13 @@ def cold_start(config: Config, bare: str) -> Made:
     return distil_into(config, bare, f"cold-{key.hexdigest()}", ())
 
 
-def distil_into(config: Config, student: str, name: str, only: Collection[str]) -> Made:
+def distil_into(
+    config: Config,
+    student: str,
+    name: str,
+    only: Collection[str],
+    beside: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> Made:
     """Train a student into an adapter of this name; what was finished before is only read.
 
     Args:
@@ -52,6 +59,7 @@ def distil_into(config: Config, student: str, name: str, only: Collection[str]) 
         student: the policy to go on from, exactly.
         name: of the adapter.
         only: the episodes to choose from.
+        beside: entered once it is known what is to be learned: what goes on meanwhile.
 
     Raises:
         BusyError: another process is training.
@@ -61,15 +69,18 @@ def distil_into(config: Config, student: str, name: str, only: Collection[str]) 
         order, dropped = _order(config, library, acting, name, only)
         if order is None:
             return Made(policy=None, report=None, dropped=dropped)
-        report = read_report(library.adapters, name)
-        if report is None:
-            from apprentice.distilling import distil
-            from apprentice.watching import watched
-
-            with watched(config, name) as watch:
-                report = distil(config, order, library, clock=monotonic, watch=watch)
+        with beside():
+            report = read_report(library.adapters, name) or _learned(config, order, library)
     policy = replace(Named.parse(student), model=acting.model, adapter=name)
     return Made(policy=str(policy) if report.kept else None, report=report, dropped=dropped)
+
+
+def _learned(config: Config, order: Order, library: Library) -> Report:
+    from apprentice.distilling import distil
+    from apprentice.watching import watched
+
+    with watched(config, order.name) as watch:
+        return distil(config, order, library, clock=monotonic, watch=watch)
 
 
 def _order(

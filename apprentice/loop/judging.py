@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from random import Random
 
-from apprentice.acting import ADAPTERS, LOCAL, Named, settled
+from apprentice.acting import ADAPTERS, LEARNERS, Named, settled
 from apprentice.audits.candidate import keep_calibration, keep_diversity, objections
 from apprentice.build import make_bank, make_environment, now
 from apprentice.commands.exam import bar_of
@@ -30,7 +30,7 @@ NOTHING_LEFT = Settled()
 
 def settle(site: Site, _: Record) -> Settled:
     """Go on with the oldest exam that was left undecided and can go on; nothing is decided yet."""
-    if Named.parse(site.config.policy.use).kind != LOCAL:
+    if Named.parse(site.config.policy.use).kind not in LEARNERS:
         return NOTHING_LEFT
     from distill.adapters import Adapters
 

@@ -74,12 +74,20 @@ class Recalled:
 
     attempts: tuple[Asked, ...]
     kinds: Mapping[str, int]  # tasks by type
+    policy: str = ""  # who makes them, where it was planned ahead; empty: the student of the round
+    dropped: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Attempts that were made ahead and are of no use any more, by reason."""
 
     def lines(self) -> Iterator[str]:
         tasks = len({each.task for each in self.attempts})
         briefed = sum(bool(each.briefing) for each in self.attempts)
-        yield f"recall: {len(self.attempts)} attempts at {tasks} train tasks, {briefed} briefed"
+        ahead = f", planned ahead for {self.policy}" if self.policy else ""
+        told = f"{len(self.attempts)} attempts at {tasks} train tasks, {briefed} briefed{ahead}"
+        yield f"recall: {told}"
         yield f"  {_listed(self.kinds)}"
+        yield from (
+            f"  {many} made ahead are left out: {why}" for why, many in self.dropped.items()
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +197,7 @@ StageReport: TypeAlias = (
 class Record:
     """What the finished stages of a round came to, in their order."""
 
+    ahead: Recalled | None = None  # what was planned while an earlier round trained
     settle: Settled | None = None
     start: Started | None = None
     recall: Recalled | None = None

@@ -8,20 +8,18 @@ round that was killed a hundred times ends as one that was not.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from hashlib import blake2b
-from random import Random
+from collections.abc import Sequence
+from functools import partial
 
-from agent.attempt import Attempt
-from apprentice.acting import BASE, LOCAL, Named, settled
-from apprentice.audits.sample import name_of
-from apprentice.build import make_bank, make_environment, make_rig, make_store, now
+from apprentice.acting import BASE, LEARNERS, Named, settled
+from apprentice.build import make_bank, make_rig, make_store, now
 from apprentice.commands.absorb import learn_from
 from apprentice.config import Config
-from apprentice.loop.chances import tried
-from apprentice.loop.curriculum import Mix, chosen, stratified
+from apprentice.loop.ahead import meanwhile, plan_of, planned_again, usable
+from apprentice.loop.curriculum import stratified
 from apprentice.loop.distil import cold_start, distil_into
 from apprentice.loop.judging import decided
+from apprentice.loop.practice import LOOKED_BACK, make, missing, planned, practising, unbriefed
 from apprentice.loop.reports import (
     Absorbed,
     Asked,
@@ -32,38 +30,33 @@ from apprentice.loop.reports import (
     Record,
     Settled,
     Started,
-    Told,
 )
 from apprentice.loop.site import Site
-from apprentice.proving import to_practise
-from apprentice.remember import Told as Recollections
-from apprentice.runs import EmptySplitError, play
+from apprentice.staleness import oldest
 from apprentice.terminal import Tally, progress
-from environments.episode import Ending, Episode, Split, Task
+from environments.episode import Ending
 from environments.errors import UserError
 from memory.bank import Bank
 from memory.credit import Bar, retirement
 from memory.items import Lesson, Skill, Standing, text_of
 from memory.items import Recalled as Use
 from memory.records import EpisodeRow
-
-LOOKED_BACK = 5_000
-"""Newest train episodes that the choice of tasks rests on; older ones were another policy's."""
-
-KEY_BYTES = 8
+from memory.store import Store
 
 
 class NotALearnerError(UserError, ValueError):
     """A policy whose weights are not here to be trained."""
 
     def __init__(self, use: str) -> None:
-        super().__init__(f"{use!r} cannot learn, its weights are elsewhere; use local[:MODEL]")
+        super().__init__(
+            f"{use!r} cannot learn, its weights are elsewhere; use local[:MODEL] or vllm[:MODEL]"
+        )
 
 
 def start(site: Site, record: Record) -> Started:
     """Find out who acts, and make a first student of a bare model where something can be shown."""
     named = Named.parse(site.config.policy.use)
-    if named.kind != LOCAL:
+    if named.kind not in LEARNERS:
         raise NotALearnerError(site.config.policy.use)
     went_on = _decided(site, record.settle)
     incumbent = settled(site.config).policy.use
@@ -75,51 +68,35 @@ def start(site: Site, record: Record) -> Started:
 
 
 def recall(site: Site, record: Record) -> Recalled:
-    """Choose what to practise, and what memory says before each attempt."""
-    tasks = _tasks(site, record)
-    attempts = [
-        Attempt(
-            id=_id(site.round.id, task.id, str(number)),
-            task=task,
-            seed=site.seed("practice", task.id, number),
-            run=site.practice,
-        )
-        for task in tasks
-        for number in range(site.config.learn.attempts)
-    ]
-    told: Recollections = {}
-    briefed = _briefed(practising(site.config, record), attempts, told)
-    return Recalled(
-        attempts=tuple(_asked(each, told) for each in briefed),
-        kinds=dict(sorted(Counter(task.kind for task in tasks).items())),
-    )
+    """Choose what to practise, and what memory says before it; or find that chosen ahead."""
+    assert record.start is not None
+    student, ahead = record.start.student, plan_of(site)
+    if ahead is None:
+        return planned(site, student)
+    if usable(site.config, ahead, student):
+        return ahead
+    return planned_again(site, student, ahead)
 
 
 def practise(site: Site, record: Record) -> Practised:
     """Make the attempts that are not stored yet, and note what memory said before each."""
+    assert record.start is not None
     assert record.recall is not None
-    config = practising(site.config, record)
-    asked = record.recall.attempts
+    config = practising(site.config, record.recall.policy or record.start.student)
+    asked, left = record.recall.attempts, missing(site, record.recall)
     clock = time.monotonic()
-    off = config.model_copy(update={"memory": config.memory.model_copy(update={"recall": "off"})})
-    with make_rig(off) as rig, make_bank(config) as bank:
-        kept = rig.store.episode_ids(site.practice)
-        left = [_attempt(site, each, rig.environment.task) for each in asked if each.id not in kept]
-        with progress(Tally(len(asked), len(kept), time.monotonic)) as shown:
-
-            def keep(episode: Episode) -> None:
-                rig.store.add(episode)
-                shown.episode(episode)
+    with make_rig(unbriefed(config)) as rig, make_bank(config) as bank:
+        with progress(Tally(len(asked), len(asked) - len(left), time.monotonic)) as shown:
 
             async def all_of_them() -> None:
                 try:
-                    await play(site.practice, left, rig, keep=keep, on_step=shown.step)
+                    await make(site, left, rig, shown)
                 finally:
                     await rig.policy.close()
 
             asyncio.run(all_of_them())
         _note(bank, asked, site.practice)
-        rows = rig.store.rows(run=site.practice, limit=len(asked))
+        rows = _rows(rig.store, site, record.recall)
     return _practised(rows, time.monotonic() - clock)
 
 
@@ -127,8 +104,7 @@ def absorb(site: Site, record: Record) -> Absorbed:
     """Turn the attempts into memories, refine those there are, and retire what harms."""
     assert record.recall is not None
     with make_store(site.config) as store, make_bank(site.config) as bank:
-        rows = {each.id: each for each in store.rows(run=site.practice, limit=LOOKED_BACK)}
-        worth = worth_absorbing(site.config, list(rows.values()))
+        worth = worth_absorbing(site.config, _rows(store, site, record.recall))
         episodes = [store.get(each.id) for each in record.recall.attempts if each.id in worth]
         before = {item.id: item.version for item in bank.items()}
         learned = asyncio.run(learn_from(site.config, episodes, bank))
@@ -151,21 +127,13 @@ def distil(site: Site, record: Record) -> Distilled:
     assert record.start is not None
     assert record.recall is not None
     ids = [each.id for each in record.recall.attempts]
-    made = distil_into(site.config, record.start.student, site.round.id, ids)
+    limits = site.config.distill.model_copy(update={"staleness": oldest(site.config)})
+    config = site.config.model_copy(update={"distill": limits})
+    beside = partial(meanwhile, site, record.start.student)
+    made = distil_into(config, record.start.student, site.round.id, ids, beside)
     unchanged = record.start.student == record.start.incumbent
     candidate = made.policy or (None if unchanged else record.start.student)
     return Distilled(candidate=candidate, report=made.report, dropped=made.dropped)
-
-
-def practising(config: Config, record: Record) -> Config:
-    """Return the settings of practice: the student explores, for as long as it may."""
-    assert record.start is not None
-    learn = config.learn
-    update = {"use": record.start.student, "temperature": learn.temperature}
-    limits = config.limits.model_copy(update={"steps": learn.steps or config.limits.steps})
-    return config.model_copy(
-        update={"policy": config.policy.model_copy(update=update), "limits": limits}
-    )
 
 
 def worth_absorbing(config: Config, rows: Sequence[EpisodeRow]) -> set[str]:
@@ -198,61 +166,10 @@ def _decided(site: Site, settled: Settled | None) -> Promoted | None:
     return decided(site, (settled.incumbent, settled.candidate), settled.examined)
 
 
-def _tasks(site: Site, record: Record) -> tuple[Task, ...]:
-    """Return the train tasks to practise, chosen by how the student did at them."""
-    world, learn = make_environment(site.config), site.config.learn
-    tasks = to_practise(world.tasks(Split.TRAIN), site.config.memory)
-    if not tasks:
-        raise EmptySplitError(world.name, Split.TRAIN)
-    with make_store(site.config) as store:
-        rows = store.rows(split=Split.TRAIN, environment=world.name, limit=LOOKED_BACK)
-    assert record.start is not None
-    model = name_of(record.start.student).partition("@")[0]
-    own = (row for row in rows if row.policy.partition("@")[0] == model)
-    mix = Mix(failing=learn.failing, middling=learn.middling, attempts=learn.attempts)
-    count = min(learn.tasks, len(tasks))
-    return chosen(tasks, tried(own), mix, count, Random(site.seed("tasks")))
-
-
-def _briefed(config: Config, attempts: list[Attempt], told: Recollections) -> list[Attempt]:
-    """Return the attempts with what memory says; all at once, so a kill changes no briefing."""
-    with make_bank(config) as bank:
-        if config.memory.recall == "off" or not bank.count(standing=Standing.ACTIVE):
-            return attempts
-    with make_rig(config) as rig:
-        assert rig.reminder is not None
-        briefed = list(rig.reminder.brief(attempts, told))
-        asyncio.run(rig.policy.close())
-    return briefed
-
-
-def _asked(attempt: Attempt, told: Recollections) -> Asked:
-    found = told.get(attempt.id)
-    return Asked(
-        id=attempt.id,
-        task=attempt.task.id,
-        seed=attempt.seed,
-        briefing=attempt.briefing,
-        told=tuple(
-            Told(
-                item=choice.item.id,
-                version=choice.item.version,
-                shown=choice.shown,
-                propensity=choice.propensity,
-            )
-            for choice in (found.choices if found else ())
-        ),
-    )
-
-
-def _attempt(site: Site, asked: Asked, task: Callable[[str], Task]) -> Attempt:
-    return Attempt(
-        id=asked.id,
-        task=task(asked.task),
-        seed=asked.seed,
-        briefing=asked.briefing,
-        run=site.practice,
-    )
+def _rows(store: Store, site: Site, recalled: Recalled) -> list[EpisodeRow]:
+    """Return the rows of the planned attempts; not those of a plan that was too old."""
+    asked = {each.id for each in recalled.attempts}
+    return [row for row in store.rows(run=site.practice, limit=LOOKED_BACK) if row.id in asked]
 
 
 def _note(bank: Bank, asked: Sequence[Asked], run: str) -> None:
@@ -296,7 +213,3 @@ def _deed(bank: Bank, id: str) -> str:
 def _line(item: Lesson | Skill) -> str:
     words = " ".join(text_of(item).split())
     return f"{item.id} v{item.version} {item.kind or 'general'}: {words}"
-
-
-def _id(*parts: str) -> str:
-    return blake2b("\x1f".join(parts).encode(), digest_size=KEY_BYTES).hexdigest()

@@ -27,7 +27,8 @@ def keep(command: Sequence[str]) -> int:
 
 
 def _end_with_owner(process: subprocess.Popen[bytes]) -> None:
-    sys.stdin.buffer.read()
+    while os.read(sys.stdin.fileno(), 1):  # not by its buffer: that is locked while one waits
+        continue  # nobody says anything
     _signal(process, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(GRACE_S)
