@@ -3,13 +3,15 @@
 Every arm plays the same held-out tasks with the same seeds. Memory is made of experience on train
 tasks: walkthroughs with detours, which stand for a teacher, and the policy's own attempts. Lessons
 come from rules over what was recorded unless a critic is named; nothing is proved first, so this
-shows what memory does as it comes.
+shows what memory does as it comes. A policy that solves nearly everything leaves it no room, so
+`--weights` takes those of a short cold start, as `bench.searching` keeps them.
 """
 
 import asyncio
 import shutil
 import tempfile
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +32,7 @@ from apprentice.build import (
     make_store,
     now,
 )
-from apprentice.commands.absorb import learn_from
+from apprentice.commands.absorb import Learned, learn_from
 from apprentice.config import Config, load
 from apprentice.runs import play
 from bench.figures import Figure, flags, report
@@ -58,6 +60,7 @@ class Arm:
 
     name: str
     episodes: tuple[Episode, ...]
+    memories: int = 0  # that might have been recalled
 
     @property
     def solved(self) -> int:
@@ -70,10 +73,15 @@ class Arm:
 
 def main() -> None:
     options = options_of()
+    if options.threads is not None:
+        import torch
+
+        torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
-        arms = asyncio.run(measured(options, Path(folder)))
+        arms = asyncio.run(measured(options, Path(folder), arms=options.arms))
     print(table(arms) + "\n")
-    given = {name: getattr(options, name) for name in ("policy", "critic", "limit")}
+    told = ("policy", "weights", "critic", "limit", "walkthroughs", "attempts", "budget", "seed")
+    given = {name: str(getattr(options, name)) for name in told}
     report(
         "memory_household",
         {**given, **figures(arms)},
@@ -97,16 +105,43 @@ async def measured(
         arms: of `ARMS`.
     """
     config = settings(options, folder / "lived")
-    policy = policy or make_policy(config)
+    world = make_environment(config)
+    if policy is None:
+        policy = weak(options, world) if options.weights else make_policy(config)
     try:
-        world = make_environment(config)
         await live(config, policy, world, options)
         with make_store(config) as store, make_bank(config) as bank:
-            await learn_from(config, list(store.episodes(split=Split.TRAIN)), bank)
-        tasks = world.tasks(Split.DEV)[: options.tasks]
-        return [await arm(name, config, policy, tasks, folder / name) for name in arms]
+            episodes = list(store.episodes(split=Split.TRAIN))
+            print(made_of(episodes, await learn_from(config, episodes, bank)), flush=True)
+        tasks, played = world.tasks(Split.DEV)[: options.tasks], list[Arm]()
+        for name in arms:
+            played.append(await arm(name, config, policy, tasks, folder / name))
+            print(f"{name}: {played[-1].solved} of {len(tasks)} solved", flush=True)
+        return played
     finally:
         await policy.close()
+
+
+def weak(options: Namespace, world: Environment) -> Policy:
+    """Return the default model with the weights of a file."""
+    from bench.schooling import Course, acting, enrolled, take_weights
+
+    course = Course(demonstrations=0, passes=0)
+    pupil = enrolled(world, course, options.seed, Path("~/.cache/apprentice").expanduser())
+    take_weights(pupil, options.weights)
+    return acting(pupil, options.temperature)
+
+
+def made_of(episodes: Sequence[Episode], learned: Learned) -> str:
+    """Return what came of experience, in one line: a critic that nobody believes shows here."""
+    kinds = Counter(type(item).__name__.lower() for item in learned.items)
+    told = learned.episodes
+    failed = sum(not each.solved for each in episodes)
+    skipped = {reason.value: many for reason, many in told.skipped.items() if many}
+    return (
+        f"{len(episodes)} episodes, {failed} unsolved: {dict(kinds)}, "
+        f"{len(told.critiques)} critiques; {skipped | dict(told.rejections)}"
+    )
 
 
 def settings(options: Namespace, home: Path) -> Config:
@@ -179,16 +214,22 @@ def walked(world: Environment, task: Task) -> Episode:
     )
 
 
-async def arm(name: str, config: Config, policy: Policy, tasks: Sequence[Task], home: Path) -> Arm:
-    """Play the tasks with some of the memories; the bank is a copy, so that no arm sees another."""
+def lent(name: str, config: Config, home: Path) -> tuple[Config, int]:
+    """Copy the bank, so that no arm sees another; return the settings, and the memories in use."""
     recall = config.memory.model_copy(update={"recall": "worth" if ARMS[name] else "off"})
-    config = config.model_copy(update={"home": home, "memory": recall})
     home.mkdir()
-    shutil.copy(home.parent / "lived" / STORE, home / STORE)
+    shutil.copy(config.home / STORE, home / STORE)
+    config = config.model_copy(update={"home": home, "memory": recall})
     with make_bank(config) as bank:
         for item in bank.items():
             if isinstance(item, ARMS[name]):
                 bank.set_standing(item.id, Standing.ACTIVE, "bench", now())
+        return config, bank.count(standing=Standing.ACTIVE)
+
+
+async def arm(name: str, config: Config, policy: Policy, tasks: Sequence[Task], home: Path) -> Arm:
+    """Play the tasks with some of the memories."""
+    config, memories = lent(name, config, home)
     attempts = [
         Attempt(id=f"{name}-{n}", task=task, seed=derive(config.seed, "exam", task.id))
         for n, task in enumerate(tasks)
@@ -197,7 +238,7 @@ async def arm(name: str, config: Config, policy: Policy, tasks: Sequence[Task], 
     with make_rig(config, policy=policy) as rig:
         briefed = attempts if rig.reminder is None else rig.reminder.brief(attempts, {})
         await play(name, briefed, rig, keep=lambda each: done.update({each.id: each}))
-    return Arm(name, tuple(done[each.id] for each in attempts))
+    return Arm(name, tuple(done[each.id] for each in attempts), memories)
 
 
 def figures(arms: Sequence[Arm]) -> dict[str, Figure]:
@@ -210,6 +251,7 @@ def figures(arms: Sequence[Arm]) -> dict[str, Figure]:
             f"{each.name}_solved_low": low,
             f"{each.name}_solved_high": high,
             f"{each.name}_mean_steps": float(np.mean(each.steps)),
+            f"{each.name}_memories": each.memories,
             f"{each.name}_briefed": sum(bool(episode.briefing) for episode in each.episodes),
             **{f"{each.name}_{name}": value for name, value in beside(each, arms[0]).items()},
         }
@@ -238,15 +280,15 @@ def beside(arm: Arm, bare: Arm) -> dict[str, Figure]:
 def table(arms: Sequence[Arm]) -> str:
     """Return the table for a person, as Markdown."""
     rows = [
-        "| memory | solved | 95 % | mean steps | gain over none | 95 % | briefed |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| memory | items | solved | 95 % | mean steps | gain over none | 95 % | briefed |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     found = figures(arms)
     for each in arms:
         own = {k.removeprefix(f"{each.name}_"): v for k, v in found.items()}
         gain = (each.solved - arms[0].solved) / len(each.episodes)
         rows.append(
-            f"| {each.name} | {each.solved} of {len(each.episodes)} "
+            f"| {each.name} | {each.memories} | {each.solved} of {len(each.episodes)} "
             f"| {own['solved_low']:.0%} to {own['solved_high']:.0%} | {own['mean_steps']:.1f} "
             f"| {gain:+.1%} | {own['gain_low']:+.1%} to {own['gain_high']:+.1%} "
             f"| {own['briefed']} |"
@@ -258,18 +300,22 @@ def options_of(arguments: Sequence[str] | None = None) -> Namespace:
     """Return the flags of a run; those of this process unless given."""
     parser = flags(__doc__)
     parser.add_argument("--policy", default="local:smollm2-135m", help="as in apprentice run")
+    parser.add_argument("--weights", type=Path, help="of the default model, in place of --policy")
     parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--critic", default="evidence", help="as in apprentice absorb")
     parser.add_argument("--games", type=Path, help="a packed games file or the official download")
     parser.add_argument("--receptacles", type=int, default=6, help="of generated rooms, at most")
     parser.add_argument("--kind", help="only this task type")
+    parser.add_argument("--arms", nargs="+", choices=ARMS, default=[*ARMS], help="beside none")
     parser.add_argument("--tasks", type=int, default=120, help="held-out tasks")
     parser.add_argument("--walkthroughs", type=int, default=60, help="train tasks shown")
     parser.add_argument("--attempts", type=int, default=60, help="train tasks tried")
     parser.add_argument("--limit", type=int, default=30, help="steps of an episode")
     parser.add_argument("--budget", type=int, default=300, help="tokens of a briefing")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, help="of torch; left out: one for each core")
     options = parser.parse_args(arguments)
+    options.arms = [name for name in ARMS if name == "none" or name in options.arms]
     if options.quick:
         vars(options).update(QUICK)
     return options

@@ -5,14 +5,16 @@ also runs where there is nothing but torch. `seconds` is what learning takes, ex
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from random import Random
 from time import perf_counter
+from typing import cast
 
+import torch
 from transformers import PreTrainedTokenizerBase
 
 from agent.policy import Policy
@@ -20,7 +22,7 @@ from agent.scripted import RandomPolicy
 from distill.adapters import Adapters, Lineage
 from distill.collate import Chosen, fed, rows_of
 from distill.curriculum import compared, dealt, demonstrated, grouped, successes
-from distill.encode import Encoder
+from distill.encode import Encoder, Reading
 from distill.engine import LocalPolicy, LocalSettings
 from distill.excursions import Detours, Guide, excursion
 from distill.models import (
@@ -80,6 +82,7 @@ class Course:
     trained: Trained = Trained.FULL
     length: int = 2048  # tokens of a transcript
     detours: Detours = field(default_factory=Detours)
+    briefed: float = 0.0  # share of the demonstrations before which memory says something
 
 
 @dataclass(slots=True)
@@ -98,6 +101,8 @@ class Pupil:
     plans: dict[Task, tuple[str, ...]] = field(default_factory=dict[Task, tuple[str, ...]])
     """How tasks are solved: as he was shown at first, later as he found out himself."""
     learned_from: list[str] = field(default_factory=list[str])  # ids of his own episodes
+    recalled: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What memory says before a demonstration, by the id of its task; never its own solution."""
 
     @property
     def until(self) -> float:
@@ -117,14 +122,27 @@ def enrolled(world: Environment, course: Course, seed: int, cache: Path) -> Pupi
     return Pupil(world, tokenizer, student, encoder, course, seed)
 
 
-def cold_start(pupil: Pupil, deadline: float | None = None) -> None:
+def take_weights(pupil: Pupil, kept: Path) -> None:
+    """Give him the weights that `student.copy` gave for a file."""
+    weights = torch.load(kept, weights_only=True)
+    pupil.student.load(cast("dict[str, torch.Tensor]", weights))
+
+
+def cold_start(
+    pupil: Pupil, deadline: float | None = None, tasks: Sequence[Task] | None = None
+) -> None:
     """Imitate demonstrations of some train tasks, again and again, with other detours each time.
 
     With a deadline there are only so many passes as are done in `COLD_SHARE` of the time left, at
     the speed of the first steps, so that the learning rate has fallen when the time is over.
+
+    Args:
+        pupil: who learns.
+        deadline: when everything has to be over.
+        tasks: of the train split; None: as many as his course says, drawn by his seed.
     """
     course, rng, began = pupil.course, Random(derive(pupil.seed, "cold start")), pupil.until
-    tasks = rng.sample(pupil.world.tasks(Split.TRAIN), course.demonstrations)
+    tasks = tasks or rng.sample(pupil.world.tasks(Split.TRAIN), course.demonstrations)
     pupil.plans = {task: pupil.world.gold(task) or () for task in tasks}
     every = [task for task in tasks for _ in range(course.variants)]
     guide = _guide(pupil)
@@ -260,7 +278,20 @@ def _carried_out(
     """Return demonstrations of tasks that he knows a plan of, with detours of their own."""
     now = datetime.now(UTC)
     readings = (excursion(guide, task, pupil.plans[task], rng=rng, now=now) for task in tasks)
-    return demonstrated(readings)
+    return demonstrated(_reminded(pupil, each) for each in readings)
+
+
+def _reminded(pupil: Pupil, reading: Reading) -> Reading:
+    """Return the demonstration, perhaps as it is read after what memory recalls of other tasks.
+
+    Its own chance decides, so that the demonstrations are the same ones with any share of them.
+    """
+    episode = reading.episode
+    chance = Random(derive(pupil.seed, "briefed", episode.id)).random()
+    if chance >= pupil.course.briefed:
+        return reading
+    briefing = pupil.recalled.get(episode.task.id, "")
+    return replace(reading, episode=replace(episode, briefing=briefing))
 
 
 def _tokens(pupil: Pupil, steps: Iterable[Sequence[Chosen]]) -> int:

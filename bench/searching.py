@@ -17,7 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from time import perf_counter
-from typing import cast
 
 import torch
 
@@ -30,7 +29,17 @@ from agent.search.settings import SearchSettings
 from agent.search.walk import Scene
 from bench.figures import Figure, flags, report
 from bench.learning import KIND, RECEPTACLES, SMALL
-from bench.schooling import LANES, STEPS, Course, Pupil, acting, cold_start, enrolled, played
+from bench.schooling import (
+    LANES,
+    STEPS,
+    Course,
+    Pupil,
+    acting,
+    cold_start,
+    enrolled,
+    played,
+    take_weights,
+)
 from distill.collate import Chosen
 from distill.curriculum import dealt, demonstrated
 from distill.excursions import rehearsed
@@ -144,7 +153,7 @@ def _weak(world: Household, course: Course, options: Namespace) -> Pupil:
     pupil = enrolled(world, course, 0, options.cache)
     kept: Path | None = options.weights
     if kept is not None and kept.exists():
-        pupil.student.load(cast("dict[str, torch.Tensor]", torch.load(kept, weights_only=True)))
+        take_weights(pupil, kept)
         return pupil
     cold_start(pupil)
     if kept is not None:
