@@ -107,6 +107,7 @@ class Search(Section):
     at_once: PositiveInt = 8  # branches grown together
     option: PositiveInt = 1  # actions of one option, at most
     rollouts: PositiveInt = 1  # from each new moment to an end
+    peak: float = Field(default=0.0, ge=0, le=1)  # share of the best score below, not of the mean
     temperature: PositiveFloat = 1.0  # of what is proposed, where the policy's own is 0
 
 

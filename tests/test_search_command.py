@@ -7,6 +7,7 @@ import pytest
 from command import apprentice, one_line
 
 ROOMS = '[environment]\nsettings = {max_receptacles = 4, kinds = ["pick_and_place_simple"]}\n'
+SEARCH = "budget=120,peak=0.5"
 QUICK = ("run", "--policy", "random", "--seed", 3)
 
 
@@ -15,7 +16,7 @@ def home(tmp_path_factory):
     """Return a directory in which three searched episodes were made, and what was printed."""
     place = tmp_path_factory.mktemp("searched")
     (place / "apprentice.toml").write_text(ROOMS)
-    told = apprentice(*QUICK, "--episodes", 3, "--search", "budget=120", "--json", cwd=place)
+    told = apprentice(*QUICK, "--episodes", 3, "--search", SEARCH, "--json", cwd=place)
     assert told.returncode == 0, told.stderr
     return place, json.loads(told.stdout)
 
@@ -40,6 +41,7 @@ def test_the_tree_of_an_episode_is_drawn_and_its_json_is_whole(home):
     assert "visits" in drawn.stdout
     tree = json.loads(apprentice("episodes", "show", ids[0], "--tree", "--json", cwd=place).stdout)
     assert tree["episode"] == ids[0]
+    assert (tree["settings"]["budget"], tree["settings"]["peak"]) == (120, 0.5)
     assert tree["twigs"][0]["parent"] is None
     assert any(each["chosen"] for each in tree["twigs"])
 
@@ -67,6 +69,7 @@ def test_without_a_search_there_is_no_tree(home):
     [
         ("200", "is not NAME=NUMBER"),
         ("budget=many", "setting 'search.budget' is 'many'"),
+        ("peak=2", "setting 'search.peak' is '2': input should be less than or equal to 1"),
         ("depth=3", "unknown setting 'search.depth'; known here: at_once, budget"),
     ],
 )
