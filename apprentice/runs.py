@@ -4,7 +4,7 @@ A run can be killed at any time and carried on: the plan is a function of the ru
 an episode is a function of its place in the plan, and what is stored already is not asked again.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -115,13 +115,22 @@ async def play(
         keep: stores an episode.
         on_step: told of each step as it is taken.
     """
+    async with aclosing(_played(name, attempts, rig, on_step)) as finished:
+        async for episode in finished:
+            keep(episode)
+
+
+def _played(
+    name: str,
+    attempts: Iterable[Attempt],
+    rig: Rig,
+    on_step: Callable[[Attempt, Step], None] | None,
+) -> AsyncGenerator[Episode]:
+    """Return the episodes as they end: played elsewhere, searched before acting, or here."""
     if rig.fleet is not None:
-        async with aclosing(rig.fleet.practise(attempts, on_step)) as come:
-            async for episode in come:
-                keep(episode)
-        return
+        return rig.fleet.practise(attempts, on_step)
     if rig.search is not None:
-        found = rig.search.attempts(
+        return rig.search.attempts(
             rig.policy,
             rig.environment,
             attempts,
@@ -129,10 +138,16 @@ async def play(
             clock=rig.clock,
             width=min(rig.width, rig.policy.width),
         )
-        async with aclosing(found):
-            async for episode in found:
-                keep(episode)
-        return
+    return _practised(name, attempts, rig, on_step)
+
+
+async def _practised(
+    name: str,
+    attempts: Iterable[Attempt],
+    rig: Rig,
+    on_step: Callable[[Attempt, Step], None] | None,
+) -> AsyncGenerator[Episode]:
+    """Yield the episodes; those under way are kept in a file, which goes when all have ended."""
     file = rig.checkpoints / f"{name}.sqlite"
     async with checkpoints(file) as checkpointer:
         finished = practice(
@@ -147,7 +162,7 @@ async def play(
         )
         async with aclosing(finished):
             async for episode in finished:
-                keep(episode)
+                yield episode
     for leftover in file.parent.glob(f"{file.name}*"):  # -wal and -shm too
         leftover.unlink()
 
