@@ -10,6 +10,7 @@ import asyncio
 import json
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -67,6 +68,33 @@ class StaleOrderError(UserError, ValueError):
         super().__init__(f"order {order.name!r} was {error}: delete {str(file)!r}")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What one distillation works with."""
+
+    config: Config  # how to learn, as the order says
+    order: Order
+    library: Library
+    told: Lessons
+    clock: Callable[[], float]
+    watch: Watch | None
+    team: Team
+
+    @property
+    def folder(self) -> Path:
+        """Return where it is kept while it is under way."""
+        return self.library.orders / self.order.name
+
+
+@dataclass(frozen=True, slots=True)
+class _Learned:
+    """What came of one."""
+
+    training: Training
+    tokenizer: PreTrainedTokenizerBase
+    done: Studied
+
+
 def distil(
     config: Config,
     order: Order,
@@ -94,24 +122,23 @@ def distil(
     if found is not None:
         return found
     limits = _limits(order, library)
-    config = config.model_copy(update={"distill": limits})
-    told = lessons(limits, order, library)
+    job = _Job(
+        config=config.model_copy(update={"distill": limits}),
+        order=order,
+        library=library,
+        told=lessons(limits, order, library),
+        clock=clock,
+        watch=watch,
+        team=team,
+    )
     try:
-        training, tokenizer, done = _learned(config, order, library, told, (clock, watch, team))
+        learned = _learned(job)
     except UnlikeError:  # another version of this program began it: from the beginning, then
-        if team.rank == 0:
-            shutil.rmtree(library.orders / order.name)
-        team.told(None)  # all wait until it is gone
-        training, tokenizer, done = _learned(config, order, library, told, (clock, watch, team))
-    good = done.outcome.alarm is None or done.outcome.steps > limits.every
-    report = _report(config, order, told, done, kept=good and done.samples > 0)
-    if team.rank:
-        return report
-    write_report(library, report)
-    if report.kept:
-        lineage = _lineage(config, order, told, done)
-        library.adapters.add(training.student, tokenizer, lineage)
-    shutil.rmtree(library.orders / order.name, ignore_errors=True)
+        _forget(job)
+        learned = _learned(job)
+    report = _report(job, learned.done)
+    if team.rank == 0:
+        _keep(job, learned, report)
     return report
 
 
@@ -123,32 +150,42 @@ def _limits(order: Order, library: Library) -> Distill:
         raise StaleOrderError(order, library, error) from None
 
 
-def _learned(
-    config: Config,
-    order: Order,
-    library: Library,
-    told: Lessons,
-    watched: tuple[Callable[[], float], Watch | None, Team],
-) -> tuple[Training, PreTrainedTokenizerBase, Studied]:
+def _learned(job: _Job) -> _Learned:
     """Return what was trained as the order says, from its last checkpoint where there is one."""
-    limits, (clock, watch, team) = config.distill, watched
+    config, order, library, limits = job.config, job.order, job.library, job.config.distill
     acting = find_acting(config, Named(LOCAL, order.base, order.parent or BASE))
     training, tokenizer = open_training(
-        config, acting, steps=len(told.steps), fresh=told.fresh, team=team
+        config, acting, steps=len(job.told.steps), fresh=job.told.fresh, team=job.team
     )
     done = study(
         training,
         open_encoder(config, library.environment, acting),
-        told.steps,
+        job.told.steps,
         PRESETS[order.preset],
-        clock=clock,
-        watch=watch,
-        checkpoints=library.orders / order.name / CHECKPOINTS,
+        clock=job.clock,
+        watch=job.watch,
+        checkpoints=job.folder / CHECKPOINTS,
         canary=canary(config, order, library, training, tokenizer),
         rails=Rails(every=limits.every),
         bounds=Bounds(seconds=_seconds(limits), tokens=limits.tokens),
     )
-    return training, tokenizer, done
+    return _Learned(training, tokenizer, done)
+
+
+def _forget(job: _Job) -> None:
+    """Remove what was begun."""
+    if job.team.rank == 0:
+        shutil.rmtree(job.folder)
+    job.team.told(None)  # all wait until it is gone
+
+
+def _keep(job: _Job, learned: _Learned, report: Report) -> None:
+    """Keep the report, and the adapter if it is any good; nothing is under way any more."""
+    write_report(job.library, report)
+    if report.kept:
+        lineage = _lineage(job, learned.done)
+        job.library.adapters.add(learned.training.student, learned.tokenizer, lineage)
+    shutil.rmtree(job.folder, ignore_errors=True)
 
 
 def open_encoder(config: Config, environment: Environment, acting: Acting) -> Encoder:
@@ -253,7 +290,9 @@ def _seconds(limits: Distill) -> float | None:
     return min(bounds) if bounds else None
 
 
-def _report(config: Config, order: Order, told: Lessons, done: Studied, *, kept: bool) -> Report:
+def _report(job: _Job, done: Studied) -> Report:
+    order, limits = job.order, job.config.distill
+    good = done.outcome.alarm is None or done.outcome.steps > limits.every
     return Report(
         name=order.name,
         base=order.base,
@@ -267,17 +306,18 @@ def _report(config: Config, order: Order, told: Lessons, done: Studied, *, kept:
         samples=done.samples,
         tokens=done.tokens,
         dropped={reason.value: many for reason, many in done.dropped.items() if many},
-        remarks=told.remarks,
+        remarks=job.told.remarks,
         alarm=done.outcome.alarm,
         spent=done.spent,
-        kept=kept,
+        kept=good and done.samples > 0,
         seconds=done.seconds,
-        money=done.seconds / HOUR_S * config.distill.per_hour,
+        money=done.seconds / HOUR_S * limits.per_hour,
     )
 
 
-def _lineage(config: Config, order: Order, told: Lessons, done: Studied) -> Lineage:
-    plans = [told.shown.get(id) for id in done.episodes]
+def _lineage(job: _Job, done: Studied) -> Lineage:
+    order, config = job.order, job.config
+    plans = [job.told.shown.get(id) for id in done.episodes]
     episodes: Iterable[str] = chain.from_iterable(
         (id,) if plan is None else plan.episodes
         for id, plan in zip(done.episodes, plans, strict=True)
