@@ -28,21 +28,11 @@ class ChatPolicy:
     def __init__(self, endpoint: Endpoint) -> None:
         from agent.client import Client  # openai: 0.7 s, so only those who chat pay it
 
-        self._endpoint = endpoint
+        self.name = f"openai:{endpoint.model}"
+        self.temperature = endpoint.temperature
+        self.width = endpoint.width
         self._client = Client(endpoint)
         self._holds_schemas = True  # until the server shows that it does not
-
-    @property
-    def name(self) -> str:
-        return f"openai:{self._endpoint.model}"
-
-    @property
-    def temperature(self) -> float | None:
-        return self._endpoint.temperature
-
-    @property
-    def width(self) -> int:
-        return self._endpoint.width
 
     async def complete(self, turn: Turn) -> Completion:
         """Write the next message of the turn's transcript.

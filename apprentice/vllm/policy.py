@@ -38,6 +38,8 @@ class VllmPolicy:
         self, version: Version, place: Place, endpoint: Endpoint, renderer: Renderer
     ) -> None:
         self.renderer = renderer
+        self.temperature = endpoint.temperature
+        self.width = endpoint.width
         self._version = version
         self._place = place
         self._endpoint = endpoint
@@ -47,14 +49,6 @@ class VllmPolicy:
     @property
     def name(self) -> str:
         return self._version.policy
-
-    @property
-    def temperature(self) -> float | None:
-        return self._endpoint.temperature
-
-    @property
-    def width(self) -> int:
-        return self._endpoint.width
 
     async def complete(self, turn: Turn) -> Completion:
         """Write the next message of the turn's transcript; the answer carries who wrote it.
