@@ -226,35 +226,42 @@ def test_a_directory_that_is_not_there_is_one_line(tmp_path):
         asyncio.run(sitting())
 
 
-class Waiting(WorkshopPlay):
-    """A play that waits before it acts, and counts how many wait with it."""
+class Pause:
+    """Takes a moment, and remembers how many took it together."""
 
-    waits, together, most = True, 0, 0
+    def __init__(self):
+        self.together = self.most = 0
+
+    def take(self):
+        self.together += 1
+        self.most = max(self.most, self.together)
+        time.sleep(0.05)
+        self.together -= 1
+
+
+class Waiting(WorkshopPlay):
+    """A play that waits before it acts."""
+
+    waits, pause = True, Pause()
 
     def step(self, action):
-        Waiting.together += 1
-        Waiting.most = max(Waiting.most, Waiting.together)
-        time.sleep(0.05)
-        Waiting.together -= 1
+        self.pause.take()
         return super().step(action)
 
 
 class WaitingWorkshop(Workshop):
     """A workshop whose door is opened by hand, too."""
 
-    waits, together, most = True, 0, 0
+    waits, pause = True, Pause()
 
     def start(self, task):
-        WaitingWorkshop.together += 1
-        WaitingWorkshop.most = max(WaitingWorkshop.most, WaitingWorkshop.together)
-        time.sleep(0.05)
-        WaitingWorkshop.together -= 1
+        self.pause.take()
         return Waiting(task)
 
 
 def test_a_world_that_takes_long_holds_up_nobody_but_its_own_episode():
     found = practiced(RandomPolicy(), attempts(4), environment=WaitingWorkshop())
     assert len(found) == 4
-    assert Waiting.most > 1
-    assert WaitingWorkshop.most > 1
+    assert Waiting.pause.most > 1
+    assert WaitingWorkshop.pause.most > 1
     assert untimed(found) == untimed(practiced(RandomPolicy(), attempts(4)))

@@ -60,21 +60,22 @@ def test_a_prompt_has_the_tokens_of_the_models_own_template(template, tokens):
     assert list(Renderer(tokenizer).prompt(messages)) == official(tokenizer, messages)
 
 
-def test_rules_go_to_the_user_where_the_template_knows_no_system():
-    renderer = Renderer(a_tokenizer(LLAMA_2))
+def said(template):
+    """Return the prompt of a short episode as text."""
+    renderer = Renderer(a_tokenizer(template))
     messages = transcript("Rules.", "", [a_step("A door.", "open door")], "It is open.")
-    said = renderer._tokenizer.decode(renderer.prompt(messages))
-    assert said == (
+    return renderer._tokenizer.decode(renderer.prompt(messages))
+
+
+def test_rules_go_to_the_user_where_the_template_knows_no_system():
+    assert said(LLAMA_2) == (
         "<|im_start|>[INST] Rules.\n\nA door. [/INST]open door<|im_end|>"
         "<|im_start|>[INST] It is open. [/INST]"
     )
 
 
 def test_a_model_without_a_template_reads_plain_roles():
-    renderer = Renderer(a_tokenizer(None))
-    messages = transcript("Rules.", "", [a_step("A door.", "open door")], "It is open.")
-    said = renderer._tokenizer.decode(renderer.prompt(messages))
-    assert said == (
+    assert said(None) == (
         "system: Rules.\n\nuser: A door.\n\nassistant: open door<|im_end|>\n\n"
         "user: It is open.\n\nassistant: "
     )
