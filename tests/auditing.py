@@ -1,11 +1,11 @@
 """Households whose endings are known beforehand, and judges behind a real socket that think."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
-from threading import Thread
 from typing import Any
 
 from apprentice.build import make_environment, make_store
@@ -13,6 +13,7 @@ from apprentice.config import Config, load
 from endpoint import Behavior, Loopback, refuses, says
 from environments.environment import Environment
 from environments.episode import Completion, Episode, Split, Step, Task
+from loopback import running
 from wandering import NOON, recorded
 
 KINDS = ("pick_and_place_simple", "look_at_obj_in_light")
@@ -34,15 +35,23 @@ class Thinking(Loopback):
 
 @contextmanager
 def thinking(think: Callable[[str], str | None]) -> Iterator[Thinking]:
-    with Thinking(think) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.over.set()
-            server.shutdown()
-            thread.join()
+    with running(Thinking(think)) as server:
+        yield server
+
+
+def an_audit(home, number, *, policy="p", judge="p", **verdicts) -> None:
+    """Keep the report of a gap audit with these verdicts."""
+    folder = home / "audits" / f"2026-{number}"
+    folder.mkdir(parents=True)
+    begun = {
+        "id": folder.name, "audit": "gap", "command": "", "settings": "{}", "options": {},
+        "started": NOON.isoformat(),
+    }  # fmt: skip
+    (folder / "audit.json").write_text(json.dumps(begun))
+    names = ("low", "high", "decides")
+    found = {kind: dict(zip(names, told, strict=True)) for kind, told in verdicts.items()}
+    report = {"models": {"policy": policy, "judge": judge}, "figures": {"verdicts": found}}
+    (folder / "report.json").write_text(json.dumps(report))
 
 
 def a_config(home, url="", **rest) -> Config:

@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any
+
+from loopback import Quiet, running
 
 Behavior = Callable[["Handler"], None]
 
@@ -78,14 +80,17 @@ class Loopback(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/v1"
 
+    def shutdown(self) -> None:
+        self.over.set()
+        super().shutdown()
+
     def next_behavior(self, request: dict[str, Any]) -> Behavior:
         with self._lock:
             self.requests.append(request)
             return self._behaviors[min(len(self.requests), len(self._behaviors)) - 1]
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class Handler(Quiet, BaseHTTPRequestHandler):
     server: Loopback
 
     def do_POST(self) -> None:
@@ -95,26 +100,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.next_behavior({"path": self.path})(self)
 
-    def reply(self, status: int, body: bytes, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args: object) -> None:
-        """Keep the test's output quiet."""
-
 
 @contextmanager
 def serving(*behaviors: Behavior) -> Iterator[Loopback]:
-    with Loopback(behaviors) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.over.set()
-            server.shutdown()
-            thread.join()
+    with running(Loopback(behaviors)) as server:
+        yield server

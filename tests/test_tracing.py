@@ -7,7 +7,6 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -27,6 +26,7 @@ from command import APPRENTICE, environment
 from environments.episode import Ending, Split
 from environments.errors import UserError
 from environments.household.household import Household
+from loopback import Quiet, running
 from memory.records import Run
 from memory.store import Store
 from practicing import NOON, ticking
@@ -174,32 +174,21 @@ def test_where_nobody_is_told_nothing_is_wrapped(tmp_path):
         assert (type(rig.policy), type(rig.environment)) == (RandomPolicy, Household)
 
 
-class Collector(BaseHTTPRequestHandler):
+class Collector(Quiet, BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         self.server.got.append((self.path, ExportTraceServiceRequest.FromString(body)))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *args):
-        """Keep the test's output quiet."""
+        self.reply(200, b"")
 
 
 @contextmanager
 def collecting():
     """Yield a collector on loopback."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Collector) as server:
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Collector)) as server:
         server.got = []
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+        yield server
 
 
 def run_with(endpoint, folder):

@@ -10,10 +10,11 @@ import math
 import os
 import random
 import sys
-import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from loopback import Quiet, running
 
 FREE = (7, 8, 9)
 """What it writes where nothing holds it."""
@@ -39,9 +40,7 @@ class Vllm(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/v1"
 
 
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
+class Handler(Quiet, BaseHTTPRequestHandler):
     def do_GET(self):
         served = [*self.server.names, *self.server.loras]
         self.send(200, {"data": [{"id": name} for name in served]})
@@ -100,28 +99,11 @@ class Handler(BaseHTTPRequestHandler):
     def send(self, status, body):
         self.reply(status, json.dumps(body).encode())
 
-    def reply(self, status, body, headers=None):
-        self.send_response(status)
-        for name, value in {"Content-Type": "application/json", **(headers or {})}.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        """Keep the test's output quiet."""
-
 
 @contextmanager
 def serving(*names, **how):
-    with Vllm(*names, **how) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    with running(Vllm(*names, **how)) as server:
+        yield server
 
 
 def main():
