@@ -10,6 +10,7 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from distill.adapters import Lineage
 from distill.encode import Encoder
 from distill.render import Renderer
 from distill.student import Student, Trained
@@ -58,6 +59,19 @@ def tiny_student(trained: Trained = Trained.FULL, **changes: Any) -> Student:
 
 def tiny_encoder(length: int = 512) -> Encoder:
     return Encoder(Renderer(tokenizer()), RULES, length, 64)
+
+
+def a_lineage(name: str = "first", **changes: Any) -> Lineage:
+    plain: dict[str, Any] = {
+        "base": "small",
+        "parent": None,
+        "trained": Trained.FULL,
+        "objective": "reward",
+        "episodes": (),
+        "seed": 0,
+        "made": NOW,
+    }
+    return Lineage(name=name, **{**plain, **changes})
 
 
 def a_task(number: int = 0, split: Split = Split.TRAIN) -> Task:

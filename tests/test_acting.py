@@ -2,28 +2,17 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 
 from apprentice.acting import ADAPTERS, Named, find_acting, settled
 from apprentice.config import Config
 from command import apprentice, one_line
-from distill.adapters import LINEAGE, Adapters, BadNameError, Lineage, NotAnAdapterError
-from distill.trained import Trained
+from distill.adapters import LINEAGE, Adapters, BadNameError, NotAnAdapterError
 from environments.errors import UnknownNameError
-from learning import tiny_student, tokenizer
+from learning import a_lineage, tiny_student, tokenizer
 
-FIRST = Lineage(
-    name="first",
-    base="smollm2-135m",
-    parent=None,
-    trained=Trained.FULL,
-    objective="reward",
-    episodes=("e1",),
-    seed=7,
-    made=datetime(2026, 1, 1, tzinfo=UTC),
-)
+FIRST = a_lineage(base="smollm2-135m", episodes=("e1",), seed=7)
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from distill.adapters import (
     AdapterExistsError,
     Adapters,
     FullParentError,
-    Lineage,
     NoWayBackError,
     export,
     load_adapter,
@@ -23,19 +22,10 @@ from distill.adapters import (
 from distill.student import Lora, Student, Trained
 from distill.weights import dense
 from environments.errors import UnknownNameError
-from learning import NOW, tiny_model, tiny_student, tokenizer
+from learning import a_lineage, tiny_model, tiny_student, tokenizer
 
 CPU = torch.device("cpu")
-LINEAGE = Lineage(
-    name="first",
-    base="tiny",
-    parent=None,
-    trained=Trained.FULL,
-    objective="reward",
-    episodes=("e1", "e2"),
-    seed=7,
-    made=NOW,
-)
+LINEAGE = a_lineage(base="tiny", episodes=("e1", "e2"), seed=7)
 IDS = torch.tensor([[3, 4, 5, 6, 7, 8]])
 
 

@@ -9,11 +9,10 @@ from apprentice.audits.candidate import keep_calibration, keep_diversity, object
 from apprentice.audits.place import newest_first
 from apprentice.build import make_bank, make_environment, make_store
 from auditing import a_config, stored
-from distill.adapters import Adapters, Lineage
-from distill.trained import Trained
+from distill.adapters import Adapters
 from environments.anchor import Anchor
 from environments.episode import Split
-from learning import tiny_student, tokenizer
+from learning import a_lineage, tiny_student, tokenizer
 from memory.items import Critique, Source
 from wandering import NOON
 
@@ -23,11 +22,7 @@ CANDIDATE = "local:small@first"
 @pytest.fixture
 def config(tmp_path):
     """Return a home with an adapter that nobody examined."""
-    lineage = Lineage(
-        name="first", base="small", parent=None, trained=Trained.FULL, objective="reward",
-        episodes=(), seed=0, made=NOON,
-    )  # fmt: skip
-    Adapters(tmp_path / "adapters").add(tiny_student(), tokenizer(), lineage)
+    Adapters(tmp_path / "adapters").add(tiny_student(), tokenizer(), a_lineage())
     return a_config(tmp_path)
 
 

@@ -1,6 +1,5 @@
 """The anchor policy at work: measured gaps, corrections of people, and past policies as judges."""
 
-import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from shutil import rmtree
@@ -17,14 +16,13 @@ from apprentice.audits.trust import (
     measured_gaps,
     trusted,
 )
-from auditing import a_config
-from distill.adapters import Adapters, Lineage
+from auditing import a_config, an_audit
+from distill.adapters import Adapters
 from distill.collate import Chosen
 from distill.encode import Reading
-from distill.student import Trained
 from environments.anchor import Anchor
 from environments.episode import Split
-from learning import an_episode, tiny_student, tokenizer
+from learning import a_lineage, an_episode, tiny_student, tokenizer
 from memory.annotations import Annotation
 from memory.intervals import Interval
 from memory.store import Store
@@ -68,21 +66,6 @@ def test_what_may_not_train_is_left_out_and_the_rest_stays():
     assert len(trusted(samples, {"walk": BAD}).chosen) == 1
 
 
-def an_audit(home, number, *, policy="p", judge="p", **verdicts):
-    """Keep the report of a gap audit with these verdicts."""
-    folder = home / "audits" / f"2026-{number}"
-    folder.mkdir(parents=True)
-    begun = {
-        "id": folder.name, "audit": "gap", "command": "", "settings": "{}", "options": {},
-        "started": NOON.isoformat(),
-    }  # fmt: skip
-    (folder / "audit.json").write_text(json.dumps(begun))
-    names = ("low", "high", "decides")
-    found = {kind: dict(zip(names, told, strict=True)) for kind, told in verdicts.items()}
-    report = {"models": {"policy": policy, "judge": judge}, "figures": {"verdicts": found}}
-    (folder / "report.json").write_text(json.dumps(report))
-
-
 def test_gaps_are_those_of_this_policy_and_judge_and_the_newest_counts(tmp_path):
     an_audit(tmp_path, 1, cook=(0.1, 0.2, True), clean=(0.3, 0.4, True))
     an_audit(tmp_path, 2, cook=(-0.1, 0.1, True), all=(0.5, 0.6, True), heat=(0.2, 0.3, False))
@@ -120,19 +103,21 @@ def test_a_persons_corrections_are_samples_that_a_person_vouches_for(tmp_path):
     assert trusted([only], {}).chosen == (only.chosen,)
 
 
+def promoted(home, *names):
+    """Promote adapters one after the other, and return all of them."""
+    kept = Adapters(home / "adapters")
+    for name in names:
+        kept.add(tiny_student(), tokenizer(), a_lineage(name))
+        kept.promote(name)
+    return kept
+
+
 def test_policies_that_were_promoted_before_are_judges(tmp_path):
     config = a_config(tmp_path)
     assert past_policies(config) == ()
     with pytest.raises(AuditError, match="no policy was promoted before"):
         judge_or_self(config, "past")
-    kept = Adapters(tmp_path / "adapters")
-    for name in ("first", "second"):
-        lineage = Lineage(
-            name=name, base="small", parent=None, trained=Trained.FULL, objective="reward",
-            episodes=(), seed=0, made=NOON,
-        )  # fmt: skip
-        kept.add(tiny_student(), tokenizer(), lineage)
-        kept.promote(name)
+    promoted(tmp_path, "first", "second")
     assert past_policies(config) == ("local:small@base", "local:small@first")
     assert judge_or_self(config, "past") == "local:small@first"
     assert judge_or_self(config, "local:small") == "local:small@base"
@@ -141,14 +126,7 @@ def test_policies_that_were_promoted_before_are_judges(tmp_path):
 
 def test_a_promoted_policy_that_somebody_deleted_is_passed_over_with_a_line(tmp_path, capsys):
     config = a_config(tmp_path)
-    kept = Adapters(tmp_path / "adapters")
-    for name in ("first", "second", "third"):
-        lineage = Lineage(
-            name=name, base="small", parent=None, trained=Trained.FULL, objective="reward",
-            episodes=(), seed=0, made=NOON,
-        )  # fmt: skip
-        kept.add(tiny_student(), tokenizer(), lineage)
-        kept.promote(name)
+    kept = promoted(tmp_path, "first", "second", "third")
     rmtree(kept.path("first"))
     assert past_policies(config) == ("local:small@base", "local:small@second")
     assert capsys.readouterr().err == "adapter 'first' was promoted and is gone; passed over\n"

@@ -12,10 +12,9 @@ from apprentice.config import Config, load
 from apprentice.promises import Promise, write_promise
 from apprentice.web.site import Access, open_site
 from bank_builders import a_critique, a_lesson, a_recall, a_source
-from distill.adapters import Adapters, Lineage
-from distill.trained import Trained
+from distill.adapters import Adapters
 from environments.episode import Ending
-from learning import tiny_student, tokenizer
+from learning import a_lineage, tiny_student, tokenizer
 from memory.bank import Bank
 from memory.items import Citation, Standing
 from memory.proof import Outcome
@@ -98,16 +97,7 @@ def _add_adapters(config: Config) -> None:
     with make_store(config) as store:
         ids = tuple(row.id for row in store.rows(limit=3))
     for name, parent in (("distilled-0001", None), ("distilled-0002", "distilled-0001")):
-        lineage = Lineage(
-            name=name,
-            base="tiny",
-            parent=parent,
-            trained=Trained.FULL,
-            objective="reward",
-            episodes=ids,
-            seed=0,
-            made=NOW,
-        )
+        lineage = a_lineage(name, base="tiny", parent=parent, episodes=ids, made=NOW)
         kept.add(tiny_student(), tokenizer(), lineage)
     kept.promote("distilled-0002")
     promise = Promise(
