@@ -109,6 +109,43 @@ def test_a_text_that_was_embedded_is_not_embedded_again():
     assert embedder.asked == 2
 
 
+class Ear(Embedder):
+    """Hears what is embedded together; its model has a token for each word, or no tokens at all."""
+
+    def __init__(self, tokens=True):
+        super().__init__()
+        self.heard = []
+        self.tokenizer = self.tokens if tokens else None
+
+    def _ready(self):
+        return self
+
+    def tokens(self, texts, truncation):
+        return {"input_ids": [text.split() for text in texts]}
+
+    def encode_document(self, texts, **_):
+        self.heard.append(texts)
+        return np.array([[len(text), len(text.split())] for text in texts])
+
+
+def test_what_is_embedded_together_has_about_as_many_tokens():
+    texts = ["a " * n + "z" * (300 - 3 * n) for n in range(100)]  # the more tokens, the shorter
+    texts = Random(0).sample(texts, len(texts))
+    ear = Ear()
+    found_ND = ear.items(texts)
+    wanted_ND = np.array([[len(text), len(text.split())] for text in texts])
+    assert found_ND == pytest.approx(wanted_ND / np.linalg.norm(wanted_ND, axis=1, keepdims=True))
+    counts = [[len(text.split()) for text in batch] for batch in ear.heard]
+    assert [len(batch) for batch in counts] == [64, 36]
+    assert max(counts[0]) <= min(counts[1])
+
+
+def test_a_model_without_tokens_of_its_own_embeds_too():
+    ear = Ear(tokens=False)
+    assert ear.items(["one two", "three"]).shape == (2, 2)
+    assert ear.heard == [["three", "one two"]]
+
+
 def test_bfloat16_finds_nearly_what_float32_finds():
     rng = Random(3)
     texts = [text_of(made_up(rng)) for _ in range(300)]
