@@ -10,8 +10,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from gguf import GGUFReader
 from safetensors.torch import load_file
 
+from apprentice.commands.adapters import export
 from apprentice.commands.distill import Schedule, StoppedError, scheduled
 from apprentice.commands.run import begin
 from apprentice.jobs import ScheduleError, alone, cron, every
@@ -182,16 +184,32 @@ def test_an_adapter_tells_where_it_is_from_and_what_it_learned(distilled):
     assert "known: distilled-1" in one_line(ask(place, "adapters", "show", "ghost"))
 
 
-def test_an_export_acts_as_the_adapter_did_and_says_how_to_make_a_gguf(distilled, tmp_path):
+def test_an_export_acts_as_the_adapter_did_and_is_a_gguf_too(distilled, tmp_path):
     place, _ = distilled
     done = ask(place, "adapters", "export", "distilled-1", tmp_path / "whole")
     assert done.returncode == 0, done.stderr
-    assert "convert_hf_to_gguf.py" in done.stdout.splitlines()[1]
+    file = tmp_path / "whole" / "distilled-1.gguf"
+    assert done.stdout.splitlines()[1] == f"and to {file}"
+    named = GGUFReader(file).fields["general.name"].contents()
+    assert named == "distilled-1"
     ran = told(ask(place, "run", "--episodes", 1, "--policy", f"local:{tmp_path / 'whole'}",
                    "--home", tmp_path / "other", "--json"))  # fmt: skip
     assert ran["episodes"] == 1
     again = ask(place, "adapters", "export", "distilled-1", tmp_path / "whole")
     assert "is not empty" in one_line(again)
+
+
+def test_an_export_that_can_be_no_gguf_says_why_and_what_would_help(
+    distilled, tmp_path, model, capsys
+):
+    shutil.copytree(distilled[0] / ".apprentice", tmp_path / "home")
+    file = tmp_path / "home" / "adapters" / "distilled-1" / "tokenizer.json"
+    words = json.loads(file.read_text()) | {"pre_tokenizer": {"type": "Whitespace"}}
+    file.write_text(json.dumps(words))
+    config = small_config(tmp_path / "home", model)
+    export(config, "distilled-1", tmp_path / "whole", as_json=False)
+    second = capsys.readouterr().out.splitlines()[1]
+    assert "its tokenizer is BPE after Whitespace; put llama.cpp's convert_hf" in second
 
 
 def test_a_converter_on_the_path_is_used(distilled, tmp_path, monkeypatch):

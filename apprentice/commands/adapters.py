@@ -24,7 +24,7 @@ from memory.proof import Outcome
 from memory.store import Store
 
 CONVERTER = "convert_hf_to_gguf.py"
-"""llama.cpp's own; it is in no Python package."""
+"""llama.cpp's own, which knows every architecture; it is in no Python package."""
 
 
 class UnprovenError(UserError, PermissionError):
@@ -92,7 +92,7 @@ def roll_back(config: Config, *, as_json: bool) -> None:
 
 
 def export(config: Config, name: str, to: Path, *, as_json: bool) -> None:
-    """Write an adapter as one whole model, and as a GGUF where the converter is."""
+    """Write an adapter as one whole model, and as a GGUF where that can be done."""
     import torch
 
     from distill.adapters import export as write
@@ -106,14 +106,13 @@ def export(config: Config, name: str, to: Path, *, as_json: bool) -> None:
         write(kept.path(name), base, to, torch.bfloat16)
     except OSError as error:
         raise TargetError(f"cannot write {str(to)!r}: {error}; choose another folder") from None
-    gguf = _gguf(to, to / f"{name}.gguf")
+    gguf, why = _gguf(to, to / f"{name}.gguf", name)
     if as_json:
         say_json({"adapter": name, "folder": str(to), "gguf": str(gguf) if gguf else None})
         return
     console = out()
     console.print(Text(f"{name} is written to {to}"), soft_wrap=True)
-    how = f"no GGUF: put llama.cpp's {CONVERTER} on the PATH, or call it with {to}"
-    console.print(Text(f"and to {gguf}" if gguf else how), soft_wrap=True)
+    console.print(Text(f"and to {gguf}" if gguf else why), soft_wrap=True)
 
 
 def blame(config: Config, name: str, *, as_json: bool) -> None:
@@ -239,11 +238,22 @@ def _say_acting(kept: Adapters, *, as_json: bool) -> None:
     out().print(Text(inert(f"{who} acts from now on; runs that have begun end as they began")))
 
 
-def _gguf(folder: Path, target: Path) -> Path | None:
-    """Convert an exported model where llama.cpp's converter is on the PATH; None: it is not."""
+def _gguf(folder: Path, target: Path, name: str) -> tuple[Path | None, str]:
+    """Write an exported model as a GGUF, by llama.cpp's converter where it is; or say why not."""
     converter = shutil.which(CONVERTER)
-    if converter is None:
-        return None
+    if converter is not None:
+        return _converted(converter, folder, target), ""
+    from distill.gguf_export import NoGgufError, write_gguf
+
+    try:
+        return write_gguf(folder, target, name), ""
+    except NoGgufError as error:
+        return None, str(error)
+    except OSError as error:
+        raise TargetError(f"cannot write {str(target)!r}: {error}; free some space") from None
+
+
+def _converted(converter: str, folder: Path, target: Path) -> Path:
     command = [sys.executable, converter, str(folder), "--outfile", str(target)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
