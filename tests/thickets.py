@@ -16,6 +16,7 @@ from agent.search.tree import Branch
 from agent.search.walk import Scene
 from environments.environment import Observation, failed, ongoing, solved
 from environments.episode import Split, Task
+from environments.guarded import GuardedPlay
 from environments.seed import derive
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -50,23 +51,17 @@ class Thicket:
         return product(range(self.width), repeat=self.depth)
 
 
-class LinearPlay:
+class LinearPlay(GuardedPlay):
     """A play that cannot be copied."""
 
     def __init__(self, world: Thicket, path: Path = ()) -> None:
         self._world, self._path = world, path
-        self.observation = self._look()
+        super().__init__(self._look())
 
-    def step(self, action: str) -> Observation:
-        if self.observation.ending is not None:
-            raise RuntimeError("the play is over")
-        if action in self.observation.admissible:
+    def _after(self, action: str) -> Observation:
+        if action in self._observation.admissible:
             self._path = (*self._path, int(action))
-            self.observation = self._look()
-        return self.observation
-
-    def close(self) -> None:
-        """Hold nothing."""
+        return self._look()
 
     def _look(self) -> Observation:
         text = f"You have gone {self._path}."
@@ -91,21 +86,17 @@ class Ring(Thicket):
         return RingPlay(self, 0)
 
 
-class RingPlay:
+class RingPlay(GuardedPlay):
     def __init__(self, world: Ring, place: int) -> None:
         self._world, self.state = world, place
-        self.observation = self._look()
-
-    def step(self, action: str) -> Observation:
-        self.state = (self.state + (1 if action == "right" else -1)) % self._world.places
-        self.observation = self._look()
-        return self.observation
+        super().__init__(self._look())
 
     def fork(self) -> "RingPlay":
         return RingPlay(self._world, self.state)
 
-    def close(self) -> None:
-        """Hold nothing."""
+    def _after(self, action: str) -> Observation:
+        self.state = (self.state + (1 if action == "right" else -1)) % self._world.places
+        return self._look()
 
     def _look(self) -> Observation:
         if self.state == self._world.goal:
