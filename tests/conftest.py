@@ -1,4 +1,4 @@
-"""Databases that tests run on: SQLite always, PostgreSQL where it can be started."""
+"""What many tests ask for: databases (SQLite; PostgreSQL where it starts) and a tiny model."""
 
 import pytest
 from sqlalchemy import NullPool, create_engine, inspect
@@ -35,6 +35,25 @@ def emptied(postgres):
         return url
 
     return empty
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """Return a folder with a model of a few thousand weights."""
+    from tiny_learner import save_tiny_model
+
+    return save_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Let torch compute alone: models this small cost more when threads share them."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def pytest_generate_tests(metafunc):

@@ -58,6 +58,12 @@ def practised(config: Config, episodes: int = 72) -> Config:
     return config
 
 
+def lived_in(home: Path, model: Path) -> Path:
+    """Let a tiny model try each of nine tasks eight times; return its home."""
+    practised(settings_of(home, model))
+    return home
+
+
 @contextmanager
 def library_of(config: Config) -> Generator[Library]:
     with (

@@ -24,7 +24,7 @@ from auditing import a_config
 from distill.audit.spurious import Reading, Twin
 from distill.audit.twins import Arm, arms, repaid
 from learning import an_episode
-from tiny_learner import install_workshop, save_tiny_model, small_config
+from tiny_learner import install_workshop, small_config
 
 TINY = Options(
     lesson=Lesson(rounds=1, tasks=3, attempts=3, held_out=3, tries=2, demonstrations=2),
@@ -32,11 +32,6 @@ TINY = Options(
     unclipped=False,
 )
 WAYS = Ways(command="apprentice audit spurious", as_json=True)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,7 +19,7 @@ from apprentice.jobs import ScheduleError, alone, cron, every
 from command import APPRENTICE, environment, one_line, several
 from distilling import ask
 from environments.episode import Split
-from tiny_learner import install_workshop, save_tiny_model, small_config, written_settings
+from tiny_learner import importing, install_workshop, small_config, written_settings
 
 HERE = Path(__file__).parent
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -29,15 +28,8 @@ SMALL = {"demonstrations": 4, "passes": 1, "rate": 1e-3, "every": 1, "exam": Fal
 
 @pytest.fixture(scope="module", autouse=True)
 def site(tmp_path_factory):
-    folder = str(install_workshop(tmp_path_factory.mktemp("site")))
-    sys.path.insert(0, folder)
-    yield folder
-    sys.path.remove(folder)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+    with importing(install_workshop(tmp_path_factory.mktemp("site"))) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")

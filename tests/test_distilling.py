@@ -21,25 +21,16 @@ from bank_builders import a_demonstration, a_source
 from distill.adapters import Adapters
 from distill.batch import Source
 from distill.encode import Reason
-from distilling import KilledError, learner, library_of, practised, settings_of
+from distilling import KilledError, learner, library_of, lived_in, practised, settings_of
 from environments.anchor import Anchor
 from environments.episode import Ending, Split
 from memory.items import Critique, Move, Standing
 from practicing import NOON
-from tiny_learner import save_tiny_model
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
 
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory, model):
-    """Return a home in which a tiny model tried each of nine tasks eight times."""
-    home = tmp_path_factory.mktemp("lived") / "home"
-    practised(settings_of(home, model))
-    return home
+    return lived_in(tmp_path_factory.mktemp("lived") / "home", model)
 
 
 @pytest.fixture

@@ -23,12 +23,7 @@ CHOICES = ("go", "go on", "go out", "stop")
 MOST_STEPS = 4
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # these models are too small to share
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def a_policy(kind: str = "llama", **settings) -> LocalPolicy:

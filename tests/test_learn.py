@@ -1,7 +1,6 @@
 """A whole round on a model of a few thousand weights: its record, its end, what it never saw."""
 
 import json
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from shutil import copytree, rmtree
@@ -35,22 +34,15 @@ from examining import a_comparison, a_sheet
 from memory.annotations import Annotation
 from memory.proof import Outcome, judge
 from memory.sequential import Plan
-from tiny_learner import install_workshop, save_tiny_model, small_config
+from tiny_learner import importing, install_workshop, small_config
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def workshop(tmp_path_factory):
-    site = str(install_workshop(tmp_path_factory.mktemp("site")))
-    sys.path.insert(0, site)
-    yield
-    sys.path.remove(site)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+    with importing(install_workshop(tmp_path_factory.mktemp("site"))):
+        yield
 
 
 @pytest.fixture(scope="module")

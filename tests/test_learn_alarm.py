@@ -1,7 +1,6 @@
 """A candidate that would be promoted is rejected where an audit says that its signal was gamed."""
 
 import json
-import sys
 
 import pytest
 
@@ -11,15 +10,14 @@ from apprentice.loop.reports import record_of
 from buttons import SEEN
 from endpoint import says, serving
 from memory.proof import Outcome, Reason
-from tiny_learner import install_world, save_tiny_model, small_config
+from tiny_learner import importing, install_world, save_tiny_model, small_config
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _buttons(tmp_path_factory):
-    site = str(install_world(tmp_path_factory.mktemp("site"), "buttons", "buttons:Buttons"))
-    sys.path.insert(0, site)
-    yield
-    sys.path.remove(site)
+    site = install_world(tmp_path_factory.mktemp("site"), "buttons", "buttons:Buttons")
+    with importing(site):
+        yield
 
 
 def _learned(home, score):

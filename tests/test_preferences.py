@@ -21,12 +21,7 @@ HOME = WORLD.gold(TASK)[0]
 WALK = ("look around",)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def a_pair(name="p", task=TASK):

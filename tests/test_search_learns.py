@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 
 import pytest
 import torch
@@ -16,25 +15,19 @@ from apprentice.commands.search import NoWeightsError, search
 from apprentice.searching import _value, head_file
 from environments.episode import Split
 from memory.items import Demonstration, Lesson
-from tiny_learner import install_world, save_tiny_model, small_config
+from tiny_learner import importing, install_world, save_tiny_model, small_config
 
 TASKS = 3
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module", autouse=True)
 def workshop(tmp_path_factory):
     site = install_world(tmp_path_factory.mktemp("site"), "copied", "worlds:Copied")
-    sys.path.insert(0, str(site))
-    yield
-    sys.path.remove(str(site))
+    with importing(site):
+        yield
 
 
 def a_config(home, model):

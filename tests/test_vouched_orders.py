@@ -10,29 +10,21 @@ import pytest
 from apprentice.jobs import once, unfinished
 from apprentice.lessons import lessons
 from apprentice.orders import Order, ordered, write_order
+from auditing import an_audit
 from bank_builders import a_source
 from distill.batch import Source
-from distilling import KilledError, library_of, offered, practised, settings_of
+from distilling import KilledError, library_of, lived_in, offered, settings_of
 from environments.anchor import Anchor
 from environments.episode import Split
 from memory.annotations import Annotation
 from memory.errors import UnknownIdError
 from memory.items import Critique
 from practicing import NOON
-from tiny_learner import save_tiny_model
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return save_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
 
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory, model):
-    """Return a home in which a tiny model tried each of nine tasks eight times."""
-    home = tmp_path_factory.mktemp("lived") / "home"
-    practised(settings_of(home, model))
-    return home
+    return lived_in(tmp_path_factory.mktemp("lived") / "home", model)
 
 
 @pytest.fixture
@@ -47,18 +39,8 @@ def cold(config):
 
 def measured(config, number, policy, **gaps):
     """Keep the report of a gap audit that decided these kinds of task."""
-    folder = config.home / "audits" / f"2026-{number}"
-    folder.mkdir(parents=True)
-    begun = {
-        "id": folder.name, "audit": "gap", "command": "", "settings": "{}", "options": {},
-        "started": NOON.isoformat(),
-    }  # fmt: skip
-    (folder / "audit.json").write_text(json.dumps(begun))
-    found = {
-        kind: {"low": low, "high": high, "decides": True} for kind, (low, high) in gaps.items()
-    }
-    report = {"models": {"policy": policy, "judge": policy}, "figures": {"verdicts": found}}
-    (folder / "report.json").write_text(json.dumps(report))
+    verdicts = {kind: (*bounds, True) for kind, bounds in gaps.items()}
+    an_audit(config.home, number, policy=policy, judge=policy, **verdicts)
 
 
 def correct(library, episode, step=1, **changes):

@@ -1,6 +1,9 @@
 """A model of a few thousand weights in a folder, and settings for a whole round in seconds."""
 
 import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,14 @@ def install_world(folder: Path, name: str, maker: str) -> Path:
     named = f"[apprentice.environments]\n{name} = {maker}\n"
     (told / "entry_points.txt").write_text(named)
     return folder
+
+
+@contextmanager
+def importing(site: Path) -> Iterator[str]:
+    """Let this process find what is installed in a folder."""
+    sys.path.insert(0, str(site))
+    yield str(site)
+    sys.path.remove(str(site))
 
 
 def save_tiny_model(folder: Path) -> Path:
