@@ -11,7 +11,9 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from statistics import median
 
 from agent.attempt import Attempt, Limits
 from agent.checkpoints import checkpoints
@@ -22,7 +24,7 @@ from agent.scripted import Scripted
 from apprentice.build import now
 from bench.figures import Figure, flags, report
 from bench.scaled_store import QUICK_SIZES, SIZES, store_figures
-from environments.episode import Completion, Split
+from environments.episode import Completion, Split, Task
 from environments.household.household import Household
 from environments.transcript import Turn
 from memory.store import Store
@@ -50,6 +52,7 @@ class Took:
     workers: int
     steps: int
     seconds: float
+    slept_s: float  # what the set latency really is: an event loop's clock ticks in milliseconds
 
     @property
     def steps_per_s(self) -> float:
@@ -58,7 +61,7 @@ class Took:
     @property
     def overhead_ms(self) -> float:
         """Return what each worker needs for a step beyond the latency of the policy."""
-        return 1000 * (self.workers * self.seconds / self.steps - LATENCY_S)
+        return 1000 * (self.workers * self.seconds / self.steps - self.slept_s)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -81,6 +84,7 @@ def worker_figures(counts: Sequence[int]) -> Mapping[str, Figure]:
     here = local()
     figures: dict[str, Figure] = {
         "latency_ms": 1000 * LATENCY_S,
+        "latency_slept_ms": 1000 * here.slept_s,
         "here_steps_per_s": here.steps_per_s,
         "here_overhead_ms_per_step": here.overhead_ms,
     }
@@ -93,7 +97,7 @@ def worker_figures(counts: Sequence[int]) -> Mapping[str, Figure]:
         figures[f"episodes_per_s_{each.workers}"] = each.steps_per_s / STEPS
         share = each.steps_per_s / each.workers / took[0].steps_per_s * took[0].workers
         figures[f"linear_share_{each.workers}"] = share
-        figures[f"ideal_share_{each.workers}"] = each.steps_per_s * LATENCY_S / each.workers
+        figures[f"ideal_share_{each.workers}"] = each.steps_per_s * each.slept_s / each.workers
         figures[f"overhead_ms_per_step_{each.workers}"] = each.overhead_ms
     figures["overhead_ms_per_step"] = took[0].overhead_ms
     return figures
@@ -103,26 +107,41 @@ def local() -> Took:
     """Play some episodes one after the other in this process, as `apprentice run` does."""
     conditions = seat()
 
-    async def played(folder: Path) -> float:
+    async def played(folder: Path, tries: Iterable[Attempt], store: Store) -> float:
         async with checkpoints(folder / "checkpoints.sqlite") as saver:
             began = time.perf_counter()
             finished = practice(
                 conditions.policy,
                 conditions.environment,
-                attempts("here", EACH),
+                tries,
                 limits=conditions.limits,
                 checkpointer=saver,
                 clock=now,
                 concurrency=1,
             )
-            with Store.open(folder / "store.sqlite") as store:
-                async with aclosing(finished):
-                    async for episode in finished:
-                        store.add(episode)
+            async with aclosing(finished):
+                async for episode in finished:
+                    store.add(episode)
             return time.perf_counter() - began
 
-    with tempfile.TemporaryDirectory() as folder:
-        return Took(1, EACH * STEPS, asyncio.run(played(Path(folder))))
+    with tempfile.TemporaryDirectory() as name, Store.open(Path(name) / "store.sqlite") as store:
+        asyncio.run(played(Path(name), attempts("warm", 1), store))
+        seconds = asyncio.run(played(Path(name), attempts("here", EACH), store))
+    return Took(1, EACH * STEPS, seconds, slept())
+
+
+def slept() -> float:
+    """Return how many seconds this machine takes to wait for the set latency, and nothing else."""
+
+    async def often() -> list[float]:
+        took: list[float] = []
+        for _ in range(STEPS):
+            began = time.perf_counter()
+            await asyncio.sleep(LATENCY_S)
+            took.append(time.perf_counter() - began)
+        return took
+
+    return median(asyncio.run(often()))
 
 
 def on_ray(workers: int) -> Took:
@@ -133,12 +152,14 @@ def on_ray(workers: int) -> Took:
         tempfile.TemporaryDirectory() as folder,
         Store.open(Path(folder) / "store.sqlite") as store,
     ):
+        # Starting a worker, and its first look at the rooms, take seconds: before the clock runs.
         warmed = asyncio.run(_stored(opened, attempts("warm", 2 * workers), store))
+        tries = attempts("timed", EACH * workers)
         began = time.perf_counter()
-        made = asyncio.run(_stored(opened, attempts("timed", EACH * workers), store))
+        made = asyncio.run(_stored(opened, tries, store))
         seconds = time.perf_counter() - began
     assert (warmed, made) == (2 * workers * STEPS, EACH * workers * STEPS)
-    return Took(workers, made, seconds)
+    return Took(workers, made, seconds, slept())
 
 
 async def _stored(opened: Fleet, tries: Iterable[Attempt], store: Store) -> int:
@@ -161,11 +182,17 @@ def seat() -> Conditions:
 
 
 def attempts(name: str, many: int) -> list[Attempt]:
-    tasks = Household.generated().tasks(Split.TRAIN)
+    tasks = rooms()
     return [
         Attempt(id=f"{name}-{number}", task=tasks[number % len(tasks)], seed=number)
         for number in range(many)
     ]
+
+
+@cache
+def rooms() -> Sequence[Task]:
+    """Return the tasks, drawn once: to draw them takes as long as to play hundreds of steps."""
+    return Household.generated().tasks(Split.TRAIN)
 
 
 def _look(_: Turn) -> str:
