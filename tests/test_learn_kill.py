@@ -19,6 +19,7 @@ from apprentice.build import make_bank, make_store
 from apprentice.commands.learn import open_rounds
 from apprentice.config import load
 from apprentice.loop.reports import record_of
+from apprentice.loop.site import practice_of
 from command import APPRENTICE, environment
 from practicing import NOON
 from tiny_learner import install_workshop, save_tiny_model, written_settings
@@ -250,24 +251,39 @@ def test_a_round_with_all_its_stages_killed_at_twenty_moments_ends_as_if_it_had_
 
 
 @pytest.mark.slow
-def test_rounds_practised_ahead_and_killed_in_the_middle_end_as_if_they_had_not_been(place):
-    """While the first of two trains, the second is practised: a kill meets both."""
-    learn = FULL["learn"] | {"ahead": 1}
+def test_rounds_killed_while_one_trains_and_the_next_is_practised_end_as_undisturbed(
+    place,
+):
+    learn = FULL["learn"] | {"ahead": 1, "tasks": 3, "attempts": 4, "exam": 4}
     written_settings(place / "ahead.toml", place / "model", 5, **FULL | {"learn": learn})
     nursery = Nursery(place, "ahead.toml", rounds=2)
-    seconds = nursery.whole("ahead")
-    wanted, rng, disturbed = _state(place / "ahead"), Random(21), 0
-    for storm in range(3):
-        home = f"ahead-{storm}"
-        while not _finished(place / home, rounds=2):
-            disturbed += nursery.killed(home, rng.uniform(0, seconds / 2))
-        _assert_same(_state(place / home), wanted)
-    nursery.worker.communicate()
-    assert disturbed >= 3
-    with open_rounds(load({"home": place / "ahead"})) as rounds:
+    nursery.whole("ahead")
+    child = nursery.started("torn")
+    while _made_ahead(place / "torn") < 2:
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    assert nursery.ended() == -signal.SIGKILL
+    with open_rounds(load({"home": place / "torn"})) as rounds:
+        first, second = (record_of(rounds.reports(each.id)) for each in rounds.all())
+    assert (first.distil, second.recall) == (None, None)
+    assert _made_ahead(place / "torn") < len(second.ahead.attempts) == 12
+    nursery.whole("torn")
+    _assert_same(_state(place / "torn"), _state(place / "ahead"))
+    with open_rounds(load({"home": place / "torn"})) as rounds:
         first, second = (record_of(rounds.reports(each.id)) for each in rounds.all())
     assert second.recall == second.ahead
     assert second.recall.policy == first.start.student
+    nursery.worker.communicate()
+
+
+def _made_ahead(home):
+    """Return how many attempts of the second round are stored."""
+    if not (home / "apprentice.sqlite").exists():
+        return 0
+    config = load({"home": home})
+    with open_rounds(config) as rounds, make_store(config) as store:
+        found = rounds.all()[1:]
+        return store.count(run=practice_of(found[0].id)) if found else 0
 
 
 @pytest.mark.slow
