@@ -2,7 +2,8 @@
 
 One task type, rooms of at most six receptacles. A few demonstrations, then rounds of practice;
 examined greedily on held-out rooms before, after the cold start, and at the end. `seconds` is what
-learning takes, without the exams.
+learning takes, without the exams. `--trained lora` is the same with adapters, which want five to
+ten times the rates (`--rate`, `--practice-rate`).
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ import torch
 from bench.figures import Figure, flags, report
 from bench.learning import KIND, RECEPTACLES, SMALL
 from bench.schooling import Course, Pupil, cold_start, enrolled, played, practise
+from bench.train import memory_mb
 from distill.presets import PRESETS
 from distill.student import Trained
 from environments.episode import Split, Task
@@ -81,6 +83,7 @@ def learn(course: Course, seed: int, cache: Path, rooms: int) -> dict[str, Figur
         "seconds_cold": cold_s,
         "seconds": pupil.seconds,
         "own_episodes": pupil.episodes,
+        "peak_memory_mb": memory_mb(pupil.student.device),  # of all seeds so far
     }
 
 

@@ -145,7 +145,7 @@ def test_a_token_that_is_nearly_given_up_is_punished_no_further_but_may_be_prais
     assert torch.equal(slope(lenient, praise), slope(plain, praise))
 
 
-ARMS, SAMPLES, MINIBATCHES, STEPS, SEEDS = 10, 32, 4, 60, 400
+ARMS, STEPS, SEEDS, GROUP = 10, 60, 400, 16
 
 
 @pytest.fixture
@@ -162,22 +162,45 @@ def entropy(logits):
     return -(log_p.exp() * log_p).sum(-1)
 
 
-def change_of_entropy(surrogate, reward: float):
-    """Mean and standard error over bandits that are told the same thing whatever they do."""
+def trained_bandits(surrogate, paid, *, samples: int, minibatches: int, rate: float = 1.0):
+    """Return by bandit how entropy and the probability of its first favorite changed.
+
+    `paid(shape, generator)` are the advantages: they say nothing of the actions.
+    """
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(SEEDS, ARMS, generator=generator, dtype=FLOAT).requires_grad_()
-    start, objective = entropy(logits.detach()), reinforce(surrogate)
+    first, objective = logits.detach(), reinforce(surrogate)
     for _ in range(STEPS):
         old = torch.log_softmax(logits.detach(), -1)
-        actions = torch.multinomial(old.exp(), SAMPLES, replacement=True, generator=generator)
-        for part in actions.chunk(MINIBATCHES, 1):
+        actions = torch.multinomial(old.exp(), samples, replacement=True, generator=generator)
+        advantages = paid(actions.shape, generator)
+        for part, worth in zip(
+            actions.chunk(minibatches, 1), advantages.chunk(minibatches, 1), strict=True
+        ):
             taken = torch.log_softmax(logits, -1).gather(1, part)
-            advantage = torch.full(part.shape, reward, dtype=FLOAT)
-            batch = a_batch(old.gather(1, part), advantage_BT=advantage)
+            batch = a_batch(old.gather(1, part), advantage_BT=worth)
             loss = objective(Logprobs(taken_BT=taken), batch) * SEEDS  # each bandit its own mean
-            logits = (logits.detach() - gradient(loss, logits)).requires_grad_()
-    change = entropy(logits.detach()) - start
+            logits = (logits.detach() - rate * gradient(loss, logits)).requires_grad_()
+    favorite = first.argmax(1, keepdim=True)
+    before, after = (torch.softmax(x.detach(), 1).gather(1, favorite) for x in (first, logits))
+    return entropy(logits.detach()) - entropy(first), after - before
+
+
+def estimate(change):
+    """Mean and standard error."""
     return float(change.mean()), float(change.std()) / math.sqrt(SEEDS)
+
+
+def always(reward: float):
+    return lambda shape, _: torch.full(shape, reward, dtype=FLOAT)
+
+
+def coins(shape, generator):
+    """Return the advantages of groups of attempts that a coin rewarded."""
+    groups = (shape[0], shape[1] // GROUP, GROUP)
+    paid = (torch.rand(groups, generator=generator, dtype=FLOAT) < 0.5).to(FLOAT)
+    spread = paid.std(2, correction=0, keepdim=True) + 1e-6
+    return ((paid - paid.mean(2, keepdim=True)) / spread).reshape(shape)
 
 
 @pytest.mark.usefixtures("one_thread")
@@ -194,9 +217,31 @@ def change_of_entropy(surrogate, reward: float):
 def test_praise_and_blame_cost_different_entropy_only_when_clipped(
     surrogate, reward, expected, its_error
 ):
-    change, error = change_of_entropy(surrogate, reward)
+    told, _ = trained_bandits(surrogate, always(reward), samples=32, minibatches=4)
+    change, error = estimate(told)
     assert abs(change - expected) < 4 * math.hypot(error, its_error)
     assert error < 0.03
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize(
+    ("surrogate", "favorite", "its_error"),
+    [
+        (unclipped, -0.028, 0.016),
+        (clipped(0.2, 0.2), +0.043, 0.015),
+        (clipped(0.2, math.inf), -0.060, 0.013),
+        (clipped(1.0, 0.2), +0.066, 0.018),  # a ratio is never below 0: no clip on that side
+    ],
+    ids=["no clip", "both", "low", "high"],
+)
+def test_a_coin_for_a_reward_raises_what_was_preferred_where_rises_are_clipped(
+    surrogate, favorite, its_error
+):
+    lost, risen = trained_bandits(surrogate, coins, samples=64, minibatches=8, rate=0.5)
+    change, error = estimate(risen)
+    assert abs(change - favorite) < 4 * math.hypot(error, its_error)
+    assert estimate(lost)[0] < -0.4  # in every variant
 
 
 def test_sequences_of_another_source_do_not_reinforce():
