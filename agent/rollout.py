@@ -110,7 +110,9 @@ def replay(play: Play, steps: Sequence[Step]) -> None:
 
 async def _saved(graph: EpisodeGraph, attempt: Attempt) -> State | None:
     """Return what the checkpointer holds of an attempt, or None if it is new."""
-    return cast(State, (await graph.aget_state(_config(attempt))).values) or None
+    values = (await graph.aget_state(_config(attempt))).values
+    # Killed while it was first saved, it has no more than the steps, of which there are none.
+    return cast(State, values) if "closing" in values else None
 
 
 def _config(attempt: Attempt, max_steps: int = 0) -> RunnableConfig:
