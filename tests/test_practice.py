@@ -142,6 +142,16 @@ def test_an_episode_whose_consumer_died_is_handed_over_again_without_being_playe
     assert policy.asked == 0
 
 
+def test_an_episode_killed_while_it_was_first_saved_begins_again():
+    saver = InMemorySaver()
+    interrupted(RandomPolicy(), attempts(1), 3, checkpointer=saver)
+    (saved,) = (space[""] for space in saver.storage.values())
+    for checkpoint in sorted(saved)[1:]:  # the first is the input as it was given: nothing yet
+        del saved[checkpoint]
+    after = practiced(RandomPolicy(), attempts(1), checkpointer=saver)
+    assert untimed(after) == untimed(practiced(RandomPolicy(), attempts(1)))
+
+
 def test_what_a_user_can_mend_stops_the_practice_and_loses_no_finished_episode():
     def script(turn):
         if turn.episode == "e05" and len(turn.messages) > 4:
