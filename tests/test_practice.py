@@ -148,6 +148,7 @@ def test_an_episode_killed_while_it_was_first_saved_begins_again():
     (saved,) = (space[""] for space in saver.storage.values())
     for checkpoint in sorted(saved)[1:]:  # the first is the input as it was given: nothing yet
         del saved[checkpoint]
+    saver.writes.clear()
     after = practiced(RandomPolicy(), attempts(1), checkpointer=saver)
     assert untimed(after) == untimed(practiced(RandomPolicy(), attempts(1)))
 
