@@ -189,8 +189,8 @@ def told_so_far(trees: Path, aspect: Aspect, critic: str) -> Evidence | None:
     """Return what the scores of a critic have told in the newest searches; None: too little."""
     newest = sorted(trees.glob("*.json"), key=lambda file: file.stat().st_mtime)[-REMEMBERED:]
     searches = [from_json(file.read_bytes()) for file in newest]
-    theirs = [each.opinions[aspect] for each in searches if each.critics.get(aspect) == critic]
-    return evidence([opinion for said in theirs for opinion in said])
+    theirs = [each for each in searches if each.critics.get(aspect) == critic]
+    return evidence([said for each in theirs for said in each.opinions.get(aspect, ())])
 
 
 def _value(policy: "Policy", environment: "Environment", trees: Path) -> Critics:

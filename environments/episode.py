@@ -92,7 +92,7 @@ class Episode:
     @property
     def reward(self) -> float:
         """Return the sum of the rewards of its steps."""
-        return sum(step.reward for step in self.steps)
+        return sum((step.reward for step in self.steps), 0.0)
 
     @property
     def actions(self) -> tuple[str, ...]:

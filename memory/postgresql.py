@@ -171,7 +171,10 @@ def _unnested(
     casts: list[str] = []
     for column in columns:
         kind = column.type.dialect_impl(connection.dialect)
-        bound = kind.bind_processor(connection.dialect) or _itself
+        # Of one kind throughout: an array of 1.5 and 2 is none to the driver.
+        bound = kind.bind_processor(connection.dialect) or (
+            float if isinstance(kind, Float) else _itself
+        )
         arrays[column.name] = [bound(row[column.name]) for row in rows]
         named = column.type.compile(connection.dialect).partition(" COLLATE")[0]
         casts.append(f"%({column.name})b::{named}[]")

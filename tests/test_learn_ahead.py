@@ -176,7 +176,7 @@ def test_attempts_made_ahead_are_used_within_the_bound_and_else_dropped_and_coun
 
 def test_rounds_practised_ahead_learn_from_one_version_earlier_and_from_nothing_older(tmp_path):
     model = save_tiny_model(tmp_path / "model")
-    sizes = {"ahead": 1, "tasks": 3, "attempts": 3, "exam": 4}
+    sizes = {"ahead": 1, "exam": 4}
     config = small_config(tmp_path / "home", model, seed=3, learn=sizes)
     learn(config, 2, as_json=True)
     with open_rounds(config) as rounds, make_store(config) as store:
@@ -187,5 +187,5 @@ def test_rounds_practised_ahead_learn_from_one_version_earlier_and_from_nothing_
     assert second.recall.policy == first.start.student
     for record, episodes in zip((first, second), made, strict=True):
         assert {each.id for each in episodes} == {each.id for each in record.recall.attempts}
-        assert len(episodes) == 9 == record.practise.episodes
+        assert len(episodes) == 36 == record.practise.episodes
         assert {f"local:{each.policy}" for each in episodes} == {first.start.student}
