@@ -12,7 +12,7 @@ from agent.search.tree import Branch
 from apprentice.build import make_library, make_rig
 from apprentice.commands.learn import check
 from apprentice.commands.search import NoWeightsError, search
-from apprentice.searching import _value, head_file
+from apprentice.searching import TREES, _value, head_file
 from environments.episode import Split
 from memory.items import Demonstration, Lesson
 from tiny_learner import importing, install_world, save_tiny_model, small_config
@@ -121,14 +121,14 @@ def test_failed_branches_are_criticized_and_become_lessons(home):
 def test_the_head_is_asked_by_a_search_of_the_adapter_and_by_no_other(home):
     acting = home.policy.model_copy(update={"use": f"{home.policy.use}@searched-1"})
     with make_rig(home.model_copy(update={"policy": acting})) as rig:
-        critics = _value(rig.policy, rig.environment, home.home)
+        critics = _value(rig.policy, rig.environment, home.home / TREES)
         tasks = rig.environment.tasks(Split.TRAIN)[:4]
         begun = [Branch(t, (), rig.environment.start(t).observation.text, None) for t in tasks]
         told = asyncio.run(critics[Aspect.VALUE].critic.score(begun))
         assert len(set(told)) > 1  # it reads the words
         assert all(-1 <= each <= 1 for each in told)
     with make_rig(home) as rig:
-        assert _value(rig.policy, rig.environment, home.home) == {}
+        assert _value(rig.policy, rig.environment, home.home / TREES) == {}
 
 
 def test_who_has_no_weights_here_learns_nothing_from_a_search(tmp_path):
