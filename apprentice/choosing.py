@@ -23,7 +23,7 @@ from apprentice.staleness import ages, fresh
 from distill.collate import fed
 from distill.curriculum import compared
 from distill.encode import Dropped, Encoded, Encoder, Reading, Reason
-from distill.presets import PRESETS
+from distill.presets import preset_of
 from environments.episode import Ending, Split
 from memory.items import Critique, Demonstration, Standing
 
@@ -96,7 +96,7 @@ def place_order(
         only: choose among these attempts, also where they were learned from; None: among all that
             no order has named yet.
     """
-    preset, limits = PRESETS[config.distill.preset], config.distill
+    preset, limits = preset_of(config.distill.preset), config.distill
     lived = _lived(config, library, acting, encoder, only)
     known, said = _known(library, acting), corrected_steps(library)
     tasks = to_practise(library.environment.tasks(Split.TRAIN), config.memory)
@@ -175,7 +175,7 @@ def mastered(library: Library, acting: Acting, most: int) -> tuple[str, ...]:
 def _order(config: Config, library: Library, acting: Acting, made: datetime) -> Order:
     """Return an order of what is known before it is chosen what to learn from."""
     limits = config.distill
-    practises = PRESETS[limits.preset].practises
+    practises = preset_of(limits.preset).practises
     return Order(
         name=_free_name(library),
         base=acting.model,
@@ -198,7 +198,7 @@ def _lived(
     only: Collection[str] | None,
 ) -> _Lived:
     """Return the attempts that the preset can learn from, and why others not."""
-    preset, limits = PRESETS[config.distill.preset], config.distill
+    preset, limits = preset_of(config.distill.preset), config.distill
     groups: list[list[Episode]] = []
     dropped: Dropped = Counter()
     if preset.practises:

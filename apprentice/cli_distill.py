@@ -28,7 +28,7 @@ def distill(
     ] = False,
     preset: Annotated[
         str | None,
-        typer.Option(help="cold-start, reward, critique or reward+critique [reward+critique]."),
+        typer.Option(help="reward+critique, reward, critique, cold-start or MODULE:PRESET."),
     ] = None,
     policy: Annotated[
         str | None,

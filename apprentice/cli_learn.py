@@ -71,7 +71,7 @@ def exam(
 def learn(
     rounds: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
     preset: Annotated[
-        str | None, typer.Option(help="reward+critique, reward, critique [reward+critique].")
+        str | None, typer.Option(help="reward+critique, reward, critique or MODULE:PRESET.")
     ] = None,
     policy: Annotated[
         str | None, typer.Option(help="local or vllm[:MODEL][@ADAPTER] [local:smollm2-135m].")

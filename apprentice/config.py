@@ -142,7 +142,10 @@ class Judge(Section):
 class Distill(Section):
     """How the local model learns; what it costs at most, for one job."""
 
-    preset: Literal["cold-start", "reward", "critique", "reward+critique"] = "reward+critique"
+    preset: str = Field(  # the four that come ready made, or one of your own, MODULE:PRESET
+        default="reward+critique",
+        pattern=r"^(cold-start|reward|critique|reward\+critique|[\w.]+:\w+)$",
+    )
     trained: Trained = Trained.FULL
     rank: PositiveInt = 16  # of a LoRA
     rate: PositiveFloat | None = None  # learning rate; None: the one that suits `trained`

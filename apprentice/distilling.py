@@ -31,7 +31,7 @@ from distill.checkpoint import UnlikeError
 from distill.encode import Encoder
 from distill.engine import LocalPolicy, LocalSettings
 from distill.models import best_device, best_dtype, load_tokenizer, resolve
-from distill.presets import PRESETS
+from distill.presets import preset_of
 from distill.rails import Rails
 from distill.render import Renderer
 from distill.study import Bounds, Studied, study
@@ -161,7 +161,7 @@ def _learned(job: _Job) -> _Learned:
         training,
         open_encoder(config, library.environment, acting),
         job.told.steps,
-        PRESETS[order.preset],
+        preset_of(order.preset),
         clock=job.clock,
         watch=job.watch,
         checkpoints=job.folder / CHECKPOINTS,
@@ -230,7 +230,7 @@ def open_training(
 
 def _pace(limits: Distill, steps: int, fresh: int) -> Pace:
     """Return how the optimizer moves: boldly where it imitates, carefully where it compares."""
-    practises = PRESETS[limits.preset].practises
+    practises = preset_of(limits.preset).practises
     rate = limits.rate or (RATES if practises else COLD_RATES)[limits.trained]
     return Pace(
         rate=rate,

@@ -16,7 +16,7 @@ from distill.collate import Chosen
 from distill.curriculum import compared, dealt, demonstrated, grouped, internalised
 from distill.encode import Reading
 from distill.excursions import Detours, Guide, excursion
-from distill.presets import PRESETS
+from distill.presets import preset_of
 from distill.searching import surveyed
 from distill.signals.anchors import Anchored, allow
 from environments.anchor import Anchor
@@ -72,7 +72,7 @@ def lessons(limits: Distill, order: Order, library: Library) -> Lessons:
         return (*demonstrated(reading for _, reading in done), *corrected)
 
     fresh, remarks, passes = (), (), limits.passes
-    if PRESETS[order.preset].practises:
+    if preset_of(order.preset).practises:
         chosen, remarks = _fresh(limits, order, library, gaps)
         fresh = tuple(dealt(chosen, limits.per_step, rng))
         passes = max(1, round(limits.replay * len(fresh) / max(1, len(plans))))
@@ -139,7 +139,7 @@ def _fresh(
     """Return the attempts with their worth and their hints, and what there is to remark."""
     episodes = [library.store.get(id) for id in order.attempts]
     told = {each.episode: each for each in map(library.bank.critique, order.critiques)}
-    teaches = PRESETS[order.preset].teaches
+    teaches = preset_of(order.preset).teaches
     groups = grouped(episodes)
     chosen = [*compared(groups, hints=teaches)[0]]
     have = {each.reading.episode.id for each in chosen}

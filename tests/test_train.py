@@ -12,11 +12,12 @@ from distill.collate import Chosen, collate, rows_of
 from distill.curriculum import compared, internalised
 from distill.encode import Reading
 from distill.objectives.imitate import imitate
-from distill.presets import DEFAULT, PRESETS
+from distill.presets import DEFAULT, PRESETS, PresetError, preset_of
 from distill.rails import Rails
 from distill.student import OutOfMemoryError, Trained
 from distill.teaching import taught
 from distill.train import RATES, Pace, Training, scalars, train
+from environments.errors import UnknownNameError
 from learning import an_episode, tiny_encoder, tiny_student
 
 WON, LOST = an_episode("take gold"), an_episode("go left", "take iron ore")
@@ -210,3 +211,47 @@ def test_another_error_is_not_taken_for_one_of_memory():
 
 def test_both_kinds_of_training_have_a_rate():
     assert set(RATES) == set(Trained)
+
+
+OWN = """
+from distill.objectives.negative import sparing
+from distill.objectives.reinforce import clipped, reinforce
+from distill.presets import Preset
+
+GENTLE = Preset(objective=sparing(reinforce(clipped())), practises=True, teaches=False)
+SUM = 3
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    (tmp_path / "my_presets.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+def test_what_comes_ready_made_is_had_by_its_name():
+    assert all(preset_of(name) is preset for name, preset in PRESETS.items())
+
+
+@pytest.mark.usefixtures("own")
+def test_a_composition_of_ones_own_trains():
+    training, some = a_training(), group(hints=False)
+    before = probability(training, some)
+    gentle = preset_of("my_presets:GENTLE").objective
+    train(training, [some] * 4, gentle, clock=seconds(), rails=LOOSE)
+    assert probability(training, some) != before
+
+
+@pytest.mark.usefixtures("own")
+@pytest.mark.parametrize(
+    ("name", "error", "said"),
+    [
+        ("magic", UnknownNameError, "no preset 'magic'; known: .*reward.critique, MODULE:PRESET"),
+        ("nowhere_at_all:P", PresetError, "No module named 'nowhere_at_all'; it must be on PYTHON"),
+        ("my_presets:HARSH", PresetError, "has no attribute 'HARSH'"),
+        ("my_presets:SUM", PresetError, "is no Preset but of type int"),
+    ],
+)
+def test_what_cannot_be_had_is_one_line(name, error, said):
+    with pytest.raises(error, match=said):
+        preset_of(name)
