@@ -296,7 +296,11 @@ def _join(ray: ModuleType, address: str | None, workers: int | None) -> None:
     options = {"num_cpus": workers, "include_dashboard": False} if address is None else {}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level="ERROR", **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:
+        # Of a node that does not start in time Ray raises no more than an `Exception`.
+        mendable = isinstance(error, ConnectionError | RuntimeError | ValueError)
+        if not (mendable or type(error) is Exception):
+            raise
         said = str(error).strip().partition("\n")[0]
         raise FleetError(
             f"no Ray cluster at {address or 'this machine'}: {said}; wanted HOST:PORT of its head "

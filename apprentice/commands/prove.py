@@ -9,6 +9,7 @@ from rich.text import Text
 
 from apprentice.build import make_rig, make_trials, run_lock
 from apprentice.config import Config
+from apprentice.loop.admission import candidates
 from apprentice.proving import PAIRS, PROOF, TOGETHER, CannotProveError, Court, Ruling, prove
 from apprentice.terminal import SHORT_ID, Tally, out, progress, say_json, table
 from environments.errors import UserError
@@ -21,7 +22,7 @@ class NotACandidateError(UserError, ValueError):
 
 
 def prove_items(config: Config, named: Sequence[str], pairs: int | None, *, as_json: bool) -> None:
-    """Play the pairs of these candidates, or of those that wait the longest, and say what came."""
+    """Play the pairs of these candidates, or of all that wait, and say what came."""
     if config.memory.admission != PROOF:
         raise CannotProveError(
             f"memory.admission is {config.memory.admission!r}; set it to 'proof', or judge by hand "
@@ -35,19 +36,21 @@ def prove_items(config: Config, named: Sequence[str], pairs: int | None, *, as_j
             set_aside=config.memory.set_aside,
             pairs=pairs,
         )
-        chosen = candidates(court.bank, config.environment.name, named)
+        environment = config.environment.name
+        if named:
+            chosen = named_candidates(court.bank, environment, named)
+        else:
+            chosen = candidates(court.bank, trials, environment)
         rulings = asyncio.run(_judged(chosen, court))
     _say(rulings, as_json=as_json)
 
 
-def candidates(bank: Bank, environment: str, named: Sequence[str]) -> list[Item]:
-    """Return the named items, or all candidates of a world, oldest first.
+def named_candidates(bank: Bank, environment: str, named: Sequence[str]) -> list[Item]:
+    """Return the named items.
 
     Raises:
-        NotACandidateError: a named one is none.
+        NotACandidateError: one is no candidate of this world.
     """
-    if not named:
-        return bank.items(standing=Standing.CANDIDATE, environment=environment)
     items = [bank.get(id) for id in named]
     for item in items:
         if item.standing is not Standing.CANDIDATE or item.environment != environment:

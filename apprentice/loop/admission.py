@@ -41,8 +41,11 @@ def prove(site: Site, record: Record) -> Proved:
     )
 
 
-def candidates(bank: Bank, trials: Trials, environment: str, most: int) -> list[Item]:
-    """Return whom to judge: whoever is on trial, then advice, which is rare, then the rest."""
+def candidates(bank: Bank, trials: Trials, environment: str, most: int | None = None) -> list[Item]:
+    """Return whom to judge: whoever is on trial, then advice, which is rare, then the rest.
+
+    All that wait, unless it is said how many at most.
+    """
     waiting = bank.items(standing=Standing.CANDIDATE, environment=environment)
     going = {trial.item for trial in trials.going()}
     waiting.sort(key=lambda item: (item.id not in going, isinstance(item, Demonstration)))
