@@ -7,7 +7,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in the background of
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 collect_ignore = [
-    "memory/migrations/env.py",  # means something only when Alembic executes it
+    "memory/store/migrations/env.py",  # means something only when Alembic executes it
     "tests/openenv_server.py",  # run by a Python that has OpenEnv
 ]
 if find_spec("verifiers") is None:

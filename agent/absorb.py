@@ -22,14 +22,14 @@ from environments.anchor import Anchor
 from environments.environment import Environment
 from environments.episode import Ending, Episode, Split
 from environments.errors import UnknownNameError
-from memory.abstract import abstracted, situation
-from memory.admission import Outcome, decide
-from memory.alike import Alike
-from memory.bank import Bank
-from memory.hindsight import retold
-from memory.induce import induce
-from memory.items import Critique, Demonstration, HeldOutError, Item, Lesson, Source
-from memory.prune import prune
+from memory.bank.bank import Bank
+from memory.knowledge.admission import Outcome, decide
+from memory.knowledge.items import Critique, Demonstration, HeldOutError, Item, Lesson, Source
+from memory.making.abstract import abstracted, situation
+from memory.making.alike import Alike
+from memory.making.hindsight import retold
+from memory.making.induce import induce
+from memory.making.prune import prune
 
 MOST_SIBLINGS = 4
 """Other attempts at a task that one is held against, those that solved it shortest first. Each is a

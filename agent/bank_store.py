@@ -28,13 +28,13 @@ from pydantic import ValidationError
 
 from environments.anchor import Anchor
 from environments.errors import UserError
-from memory.admission import decide
-from memory.alike import Alike
-from memory.bank import Bank, ItemFilters
-from memory.candidates import Shelf
-from memory.items import Demonstration, Item, Lesson, Skill, Source, Standing, text_of
-from memory.store import Store
-from memory.wire import content_from_plain, content_to_plain
+from memory.bank.bank import Bank, ItemFilters
+from memory.knowledge.admission import decide
+from memory.knowledge.items import Demonstration, Item, Lesson, Skill, Source, Standing, text_of
+from memory.knowledge.wire import content_from_plain, content_to_plain
+from memory.making.alike import Alike
+from memory.recall.candidates import Shelf
+from memory.store.store import Store
 
 DEPTH = 3  # parts of a namespace
 GENERAL = "general"  # in a namespace: of no task type

@@ -7,8 +7,8 @@ from functools import cached_property
 
 from agent.judge import anchor_of
 from environments.episode import Ending, Episode
-from memory.evidence import Evidence, gather
-from memory.items import Demonstration, Source
+from memory.knowledge.items import Demonstration, Source
+from memory.making.evidence import Evidence, gather
 
 
 @dataclass(frozen=True, kw_only=True)

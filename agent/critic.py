@@ -21,8 +21,8 @@ from agent.structured import OverlongError, Writer, ask
 from agent.tagging import Tagging, tag
 from environments.episode import Episode
 from environments.seed import derive
-from memory.items import Critique, Item
-from memory.votes import majority
+from memory.knowledge.items import Critique, Item
+from memory.proof.votes import majority
 
 VOTES = 3
 """Answers asked for. One is OpenClaw-RL's first setting, three its second (arXiv:2603.10165)."""

@@ -15,9 +15,9 @@ from agent.scrutiny import SHORTEST_QUOTE, Advice, Answer, Cited, scrutinize
 from agent.tagging import Tagging
 from environments.anchor import Anchor
 from environments.episode import Episode
-from memory.abstract import abstracted, class_of
-from memory.evidence import Evidence
-from memory.items import Critique, Item
+from memory.knowledge.items import Critique, Item
+from memory.making.abstract import abstracted, class_of
+from memory.making.evidence import Evidence
 
 NAME = "evidence"
 LONGEST_QUOTE = 200  # characters of the observation that is cited

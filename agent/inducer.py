@@ -13,9 +13,9 @@ from agent.endpoint import ReplyError
 from agent.structured import Writer, ask
 from environments.seed import derive
 from environments.transcript import Message, Origin
-from memory.abstract import lint
-from memory.admission import refusal
-from memory.items import Skill
+from memory.knowledge.admission import refusal
+from memory.knowledge.items import Skill
+from memory.making.abstract import lint
 
 LONGEST_PURPOSE = 300  # characters: one or two sentences, read before every task it is recalled for
 

@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from agent.case import Case
-from memory.abstract import abstracted, instances
-from memory.items import Citation
+from memory.knowledge.items import Citation
+from memory.making.abstract import abstracted, instances
 
 SHORTEST_QUOTE = 8
 """Characters. Shorter words, such as "mug", are found in every observation and prove nothing."""

@@ -18,10 +18,10 @@ from agent.structured import Writer, ask
 from environments.episode import Ending, Episode
 from environments.seed import derive
 from environments.transcript import Message, Origin
-from memory.briefing import large
-from memory.credit import Tag
-from memory.items import Item
-from memory.votes import majority
+from memory.knowledge.items import Item
+from memory.proof.credit import Tag
+from memory.proof.votes import majority
+from memory.recall.briefing import large
 
 TAGGER = (
     "You judge whether notes that an agent read before a task changed how it acted. Judge only "

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from apprentice.build import INDEX, make_bank, make_embedder, make_home, make_index
-from apprentice.config import Config
-from memory.claim import Owner, owner_of
-from memory.index import Agreement
-from memory.items import Standing
+from apprentice.settings.config import Config
+from memory.index.claim import Owner, owner_of
+from memory.index.index import Agreement
+from memory.knowledge.items import Standing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from apprentice.acting import ADAPTERS, BASE, LOCAL, VLLM, Named, find_acting
-from apprentice.config import Config, one_of_several
 from apprentice.processor import multiplies_bfloat16
+from apprentice.settings.acting import ADAPTERS, BASE, LOCAL, VLLM, Named, find_acting
+from apprentice.settings.config import Config, one_of_several
 from environments.environment import Environment
 from environments.errors import UnknownNameError, UserError
 from environments.registry import open_environment
@@ -23,17 +23,17 @@ from environments.registry import open_environment
 if TYPE_CHECKING:
     from agent.endpoint import Endpoint
     from agent.policy import Policy
-    from apprentice.orders import Library
-    from apprentice.remember import Reminder
-    from apprentice.runs import Rig
-    from apprentice.searching import Searching
-    from apprentice.tracing import Spans
-    from distill.team import Team
-    from memory.bank import Bank
-    from memory.embed import Embedder
-    from memory.index import Index
-    from memory.store import Store
-    from memory.trials import Trials
+    from apprentice.runs.remember import Reminder
+    from apprentice.runs.runs import Rig
+    from apprentice.runs.searching import Searching
+    from apprentice.runs.tracing import Spans
+    from apprentice.settings.orders import Library
+    from distill.training.team import Team
+    from memory.bank.bank import Bank
+    from memory.index.embed import Embedder
+    from memory.index.index import Index
+    from memory.proof.trials import Trials
+    from memory.store.store import Store
 
 STORE = "apprentice.sqlite"
 INDEX = "index"
@@ -75,28 +75,28 @@ def store_place(config: Config) -> str | Path:
 
 def make_store(config: Config) -> "Store":
     """Return the store of episodes, made where it is missing."""
-    from memory.store import Store
+    from memory.store.store import Store
 
     return Store.open(store_place(config))
 
 
 def make_bank(config: Config) -> "Bank":
     """Return the bank of memories, in the database of the store."""
-    from memory.bank import Bank
+    from memory.bank.bank import Bank
 
     return Bank.open(store_place(config))
 
 
 def make_trials(config: Config) -> "Trials":
     """Return the trials of memories, in the database of the store."""
-    from memory.trials import Trials
+    from memory.proof.trials import Trials
 
     return Trials.open(store_place(config))
 
 
 def make_embedder(config: Config) -> "Embedder":
     """Return the model of embedding that the settings name; it is loaded when it is needed."""
-    from memory.embed import Embedder
+    from memory.index.embed import Embedder
 
     dtype = config.memory.embedder_dtype
     if dtype == "auto":
@@ -106,9 +106,9 @@ def make_embedder(config: Config) -> "Embedder":
 
 def make_index(config: Config, bank: "Bank", model: str) -> "Index":
     """Return the index of the active items: the embedded one, or that of a Chroma server."""
-    from memory.chroma import Server, Which
-    from memory.claim import Owner
-    from memory.index import Index
+    from memory.index.chroma import Server, Which
+    from memory.index.claim import Owner
+    from memory.index.index import Index
 
     which = Which(model=model)
     at = config.memory
@@ -134,7 +134,7 @@ def make_spans(config: Config) -> "Spans | None":
     """
     if not config.tracing.endpoint:
         return None
-    from apprentice.tracing import exporting
+    from apprentice.runs.tracing import exporting
 
     return exporting(config.tracing.endpoint, content=config.tracing.content)
 
@@ -208,7 +208,7 @@ def _local(config: Config, named: Named) -> "Policy":
     acting = find_acting(config, named)  # first: a slip in a name is told before torch is loaded
     import torch
 
-    from distill.engine import LocalPolicy, LocalSettings
+    from distill.engine.engine import LocalPolicy, LocalSettings
 
     actor = config.policy
     settings = LocalSettings(
@@ -236,7 +236,7 @@ def make_judge(config: Config) -> "Policy | None":
 
 def make_team() -> "Team":
     """Return the processes that train together: this one, or all that were launched."""
-    from distill.team import ALONE, launched
+    from distill.training.team import ALONE, launched
 
     return launched() if one_of_several() else ALONE
 
@@ -244,9 +244,9 @@ def make_team() -> "Team":
 @contextmanager
 def make_library(config: Config) -> "Generator[Library]":
     """Yield all that there is to learn from."""
-    from apprentice.orders import ORDERS, Library
-    from distill.adapters import Adapters
-    from memory.annotations import Annotations
+    from apprentice.settings.orders import ORDERS, Library
+    from distill.models.adapters import Adapters
+    from memory.bank.annotations import Annotations
 
     home = make_home(config)
     with (
@@ -276,7 +276,7 @@ def make_rig(
         may_search: whether attempts are searched where the settings say so; an exam's never are.
     """
     from agent.attempt import Limits
-    from apprentice.runs import Rig
+    from apprentice.runs.runs import Rig
 
     with ExitStack() as open_things:
         environment = make_environment(config)  # first: a slip in a name is told before any loading
@@ -301,7 +301,7 @@ def _searching(config: Config) -> "Searching | None":
     if not config.search.budget:
         return None
     from agent.search.settings import SearchSettings
-    from apprentice.searching import TREES, Searching
+    from apprentice.runs.searching import TREES, Searching
 
     named = config.search.model_dump(exclude={"temperature"})
     return Searching(settings=SearchSettings(**named), trees=make_home(config) / TREES)
@@ -310,11 +310,11 @@ def _searching(config: Config) -> "Searching | None":
 def _reminder(config: Config, policy: "Policy", open_things: ExitStack) -> "Reminder | None":
     if config.memory.recall == "off":
         return None
-    from apprentice.remember import Reminder
-    from memory.briefing import BUDGETS, RENDERINGS
-    from memory.candidates import Shelf
-    from memory.embed import embed_missing
-    from memory.recall import Space, Taste
+    from apprentice.runs.remember import Reminder
+    from memory.index.embed import embed_missing
+    from memory.recall.briefing import BUDGETS, RENDERINGS
+    from memory.recall.candidates import Shelf
+    from memory.recall.recall import Space, Taste
 
     bank = open_things.enter_context(make_bank(config))
 

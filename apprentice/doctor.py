@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib.metadata import version
 
-from apprentice.acting import LOCAL, VLLM, Named, find_acting
 from apprentice.agreement import compare
 from apprentice.build import make_bank, make_endpoint, make_environment, make_store
-from apprentice.config import Config
 from apprentice.processor import features, multiplies_bfloat16
+from apprentice.settings.acting import LOCAL, VLLM, Named, find_acting
+from apprentice.settings.config import Config
 from environments.episode import Split
 from environments.errors import UserError
 from environments.sandbox.bubblewrap import SandboxError
 from environments.sandbox.sandbox import try_out
-from memory.items import Standing
+from memory.knowledge.items import Standing
 
 ROOM_NEEDED_GB = 2.0
 """The default model made ready takes 0.3 GB and a store of 10^5 episodes about 0.5 GB."""
@@ -96,7 +96,7 @@ def _model(config: Config) -> Finding:
     named = Named.parse(config.policy.use)
     if named.kind != LOCAL:
         return Finding("model", State.NOTE, f"not needed: the policy is {config.policy.use}")
-    from distill.models import resolve
+    from distill.models.models import resolve
 
     acting = find_acting(config, named)
     words = f"{acting.model} is ready in {resolve(acting.model, config.cache)}"

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any
 from agent.heard import Heard, chat_of, turns_of
 from agent.scripted import RandomPolicy
 from apprentice.build import make_rig, now
-from apprentice.config import Config
-from apprentice.outside import new_id
+from apprentice.serve.outside import new_id
 from apprentice.serve.sessions import Place, Sessions
 from apprentice.serve.wire import Asked, Reported
+from apprentice.settings.config import Config
 from environments.episode import Completion, Episode
 from environments.errors import UserError
 

@@ -16,8 +16,8 @@ from environments.errors import UserError
 
 if TYPE_CHECKING:
     from agent.graph import Conditions
-    from apprentice.config import Config
-    from apprentice.runs import Rig
+    from apprentice.runs.runs import Rig
+    from apprentice.settings.config import Config
 
 HERE = "here"
 RAY = "ray"
@@ -94,7 +94,7 @@ def furnished(settings: str) -> "Conditions":
     from agent.attempt import Limits
     from agent.graph import Conditions
     from apprentice.build import make_environment, make_policy, now
-    from apprentice.config import Config
+    from apprentice.settings.config import Config
 
     config = Config.model_validate_json(settings)
     return Conditions(

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.random import Generator
 
 from bench.figures import flags, report
-from memory.power import Course, ceiling, draw, joint, run
-from memory.sequential import Plan
-from memory.spending import Spending
+from memory.proof.power import Course, ceiling, draw, joint, run
+from memory.proof.sequential import Plan
+from memory.proof.spending import Spending
 
 RATE, CORRELATION = 0.5, 0.5
 """Share solved without the candidate, where pairs tell least, and phi between the two episodes."""

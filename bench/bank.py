@@ -19,9 +19,9 @@ import numpy as np
 from bench.figures import Figure, flags, report
 from environments.anchor import Anchor
 from environments.episode import Ending, Episode, Split, Task
-from memory.bank import Bank
-from memory.items import Lesson, Source
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.knowledge.items import Lesson, Source
+from memory.store.store import Store
 
 ITEMS, QUICK_ITEMS = 100_000, 5_000
 SINGLY = 500

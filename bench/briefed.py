@@ -18,7 +18,7 @@ from agent.attempt import Attempt
 from agent.policy import Policy
 from apprentice.build import make_bank, make_rig, make_store
 from apprentice.commands.absorb import learn_from
-from apprentice.config import Config
+from apprentice.settings.config import Config
 from bench.figures import Figure, flags, report
 from bench.learning import KIND, RECEPTACLES, SMALL
 from bench.memory_household import (

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.random import Generator
 
 from bench.figures import flags, report
-from memory.power import Course, Joint, ceiling, draw, joint, run
-from memory.sequential import Plan, critical_wins
-from memory.spending import Spending
+from memory.proof.power import Course, Joint, ceiling, draw, joint, run
+from memory.proof.sequential import Plan, critical_wins
+from memory.proof.spending import Spending
 
 CORRELATION = 0.5
 """Phi between two versions of one agent on a task; the table shows what others would give."""

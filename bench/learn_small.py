@@ -16,8 +16,8 @@ from bench.figures import Figure, flags, report
 from bench.learning import KIND, RECEPTACLES, SMALL
 from bench.schooling import Course, Pupil, cold_start, enrolled, played, practise
 from bench.train import memory_mb
-from distill.presets import PRESETS
-from distill.student import Trained
+from distill.models.student import Trained
+from distill.objectives.presets import PRESETS
 from environments.episode import Split, Task
 from environments.household.household import Household
 

@@ -31,12 +31,12 @@ from bench.schooling import (
     practise,
     random_walks,
 )
-from distill.excursions import Detours
-from distill.student import Trained
+from distill.models.student import Trained
+from distill.teaching.excursions import Detours
 from environments.environment import Environment
 from environments.episode import Episode, Split, Task
 from environments.household.household import Household
-from memory.intervals import paired, wilson
+from memory.proof.intervals import paired, wilson
 
 MEMORY = "+memory"
 RANDOM, ZERO, COLD = "random", "zero-shot", "cold-start"

@@ -33,14 +33,14 @@ from apprentice.build import (
     now,
 )
 from apprentice.commands.absorb import Learned, learn_from
-from apprentice.config import Config, load
-from apprentice.runs import play
+from apprentice.runs.runs import play
+from apprentice.settings.config import Config, load
 from bench.figures import Figure, flags, report
 from environments.environment import Environment
 from environments.episode import Completion, Ending, Episode, Split, Step, Task
 from environments.seed import derive
-from memory.intervals import mcnemar_different, paired, wilson
-from memory.items import Demonstration, Item, Lesson, Standing
+from memory.knowledge.items import Demonstration, Item, Lesson, Standing
+from memory.proof.intervals import mcnemar_different, paired, wilson
 
 ARMS: Mapping[str, tuple[type[Item], ...]] = {
     "none": (),

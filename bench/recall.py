@@ -24,17 +24,17 @@ from bench.figures import Figure, flags, report
 from bench.rivals import beside
 from environments.anchor import Anchor
 from environments.episode import Completion, Ending, Episode, Split, Step, Task
-from memory.bank import Bank
-from memory.briefing import small
-from memory.candidates import NEAR, WORDED, Shelf
-from memory.chroma import Which
-from memory.claim import Owner
-from memory.embed import Embedder, embed_missing, packaged
-from memory.exact import Floats
-from memory.index import Index
-from memory.items import Lesson, Source, Standing, text_of
-from memory.recall import Candidate, Lot, Space, Taste, recall
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.index.chroma import Which
+from memory.index.claim import Owner
+from memory.index.embed import Embedder, embed_missing, packaged
+from memory.index.exact import Floats
+from memory.index.index import Index
+from memory.knowledge.items import Lesson, Source, Standing, text_of
+from memory.recall.briefing import small
+from memory.recall.candidates import NEAR, WORDED, Shelf
+from memory.recall.recall import Candidate, Lot, Space, Taste, recall
+from memory.store.store import Store
 
 ITEMS, QUICK_ITEMS = 100_000, 2_000
 EMBEDDED, QUICK_EMBEDDED = 4_000, 400

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure
-from memory.embed import Embedder
+from memory.index.embed import Embedder
 
 WIDTH = 384  # numbers in a vector
 AT = 10  # items asked for

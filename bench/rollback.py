@@ -10,13 +10,13 @@ import numpy as np
 from numpy.random import Generator
 from scipy.stats import binom, hypergeom
 
-from apprentice.config import Gate
+from apprentice.settings.config import Gate
 from bench.figures import flags, report
 from bench.gate import CORRELATION
-from memory.fall import Tally, fewest_failures, withdrawn
-from memory.power import draw, joint, run
-from memory.sequential import Counts, Plan
-from memory.spending import Spending
+from memory.proof.fall import Tally, fewest_failures, withdrawn
+from memory.proof.power import draw, joint, run
+from memory.proof.sequential import Counts, Plan
+from memory.proof.spending import Spending
 
 LEVEL = Gate().rollback
 SOON = 60  # episodes within which a fall is to be noticed

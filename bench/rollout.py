@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from bench.figures import Figure, flags, report
-from distill.engine import LocalPolicy, LocalSettings
-from distill.models import DEFAULT_MODEL, best_dtype, load_model, load_tokenizer, resolve
-from distill.render import Renderer
-from distill.trie import grow
+from distill.engine.engine import LocalPolicy, LocalSettings
+from distill.models.models import DEFAULT_MODEL, best_dtype, load_model, load_tokenizer, resolve
+from distill.sequences.render import Renderer
+from distill.sequences.trie import grow
 from environments.episode import Split, Step, Task
 from environments.errors import ContextFullError
 from environments.household.household import Household

@@ -27,7 +27,7 @@ from bench.scaled_store import QUICK_SIZES, SIZES, store_figures
 from environments.episode import Completion, Split, Task
 from environments.household.household import Household
 from environments.transcript import Turn
-from memory.store import Store
+from memory.store.store import Store
 
 WORKERS, QUICK_WORKERS = (1, 2, 4, 8), (1, 2, 4)
 LATENCY_S = 0.050

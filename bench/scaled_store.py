@@ -17,8 +17,8 @@ from bench.figures import Figure, flags, report
 from bench.postgres import INSTALL, PostgresServer, programs
 from bench.store import filtered, lives, p50_ms
 from environments.episode import Episode
-from memory.pages import Pages
-from memory.store import BATCH, Store
+from memory.bank.pages import Pages
+from memory.store.store import BATCH, Store
 
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (2_000,)
 DATABASES = ("sqlite", "postgresql")

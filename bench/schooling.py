@@ -19,13 +19,9 @@ from transformers import PreTrainedTokenizerBase
 
 from agent.policy import Policy
 from agent.scripted import RandomPolicy
-from distill.adapters import Adapters, Lineage
-from distill.collate import Chosen, fed, rows_of
-from distill.curriculum import compared, dealt, demonstrated, grouped, successes
-from distill.encode import Encoder, Reading
-from distill.engine import LocalPolicy, LocalSettings
-from distill.excursions import Detours, Guide, excursion
-from distill.models import (
+from distill.engine.engine import LocalPolicy, LocalSettings
+from distill.models.adapters import Adapters, Lineage
+from distill.models.models import (
     DEFAULT_MODEL,
     best_device,
     best_dtype,
@@ -33,20 +29,24 @@ from distill.models import (
     load_tokenizer,
     resolve,
 )
-from distill.presets import PRESETS
-from distill.render import Renderer
-from distill.searching import surveyed
-from distill.student import Student, Trained
-from distill.study import Studied, study
-from distill.train import Pace, Progress, Training
+from distill.models.student import Student, Trained
+from distill.objectives.presets import PRESETS
+from distill.sequences.collate import Chosen, fed, rows_of
+from distill.sequences.encode import Encoder, Reading
+from distill.sequences.render import Renderer
+from distill.teaching.curriculum import compared, dealt, demonstrated, grouped, successes
+from distill.teaching.excursions import Detours, Guide, excursion
+from distill.teaching.searching import surveyed
+from distill.training.study import Studied, study
+from distill.training.train import Pace, Progress, Training
 from environments.environment import Environment
 from environments.episode import Ending, Episode, Split, Step, Task
 from environments.errors import ContextFullError
 from environments.seed import derive
 from environments.transcript import Turn, transcript
 from environments.untried import untried
-from memory.hindsight import retold
-from memory.prune import prune
+from memory.making.hindsight import retold
+from memory.making.prune import prune
 
 LANES = 16
 STEPS = 30  # of an exam

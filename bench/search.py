@@ -36,7 +36,7 @@ from environments.episode import Ending, Split, Task
 from environments.household.household import Household
 from environments.seed import derive
 from environments.transcript import Origin, Turn
-from memory.intervals import paired, wilson
+from memory.proof.intervals import paired, wilson
 
 if TYPE_CHECKING:
     from agent.policy import Policy
@@ -330,7 +330,7 @@ def _policy(options: Namespace, world: Environment, tasks: Sequence[Task]) -> Po
 
 def _local(use: str, cache: Path, *, lanes: int) -> Policy:
     from apprentice.build import make_policy
-    from apprentice.config import load
+    from apprentice.settings.config import load
 
     acting = {"use": use, "temperature": 1.0, "width": lanes}
     return make_policy(load({"policy": acting, "cache": cache}))

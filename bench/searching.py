@@ -40,17 +40,17 @@ from bench.schooling import (
     played,
     take_weights,
 )
-from distill.collate import Chosen
-from distill.curriculum import dealt, demonstrated
-from distill.excursions import rehearsed
-from distill.presets import PRESETS
-from distill.study import study
-from distill.train import Pace, Training
+from distill.objectives.presets import PRESETS
+from distill.sequences.collate import Chosen
+from distill.teaching.curriculum import dealt, demonstrated
+from distill.teaching.excursions import rehearsed
+from distill.training.study import study
+from distill.training.train import Pace, Training
 from environments.episode import Episode, Split, Task
 from environments.household.household import Household
 from environments.seed import derive
-from memory.intervals import paired, wilson
-from memory.prune import prune
+from memory.making.prune import prune
+from memory.proof.intervals import paired, wilson
 
 WEAK = replace(SMALL, demonstrations=8, passes=4, practice_steps=STEPS)
 """A cold start after which 20 to 60 % of the rooms are solved."""

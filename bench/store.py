@@ -17,7 +17,7 @@ from pathlib import Path
 
 from bench.figures import Figure, flags, report
 from environments.episode import Completion, Ending, Episode, Split, Step, Task
-from memory.store import Store
+from memory.store.store import Store
 
 EPISODES, QUICK_EPISODES = 100_000, 10_000
 STEPS = 30
@@ -112,7 +112,7 @@ def p50_ms(act: Callable[[], object], repeats: int = REPEATS) -> float:
 def list_in_a_new_process(path: Path) -> None:
     """Do what a listing command does, from the start of the interpreter to the last row."""
     listing = (
-        "import sys; from memory.store import Store\n"
+        "import sys; from memory.store.store import Store\n"
         "with Store.open(sys.argv[1]) as store: assert len(store.rows(limit=50)) == 50"
     )
     subprocess.run([sys.executable, "-c", listing, path], check=True)

@@ -28,12 +28,7 @@ from transformers import AutoConfig
 
 from bench.figures import Figure, flags, report
 from bench.trl_steps import Same, Timed, grpo, sft
-from distill.batch import Source
-from distill.collate import Packed, Row, Work, collate, fed, pack, rows_of
-from distill.curriculum import demonstrated
-from distill.encode import Encoder
-from distill.excursions import Guide, excursion
-from distill.models import (
+from distill.models.models import (
     DEFAULT_MODEL,
     best_device,
     best_dtype,
@@ -41,13 +36,18 @@ from distill.models import (
     load_tokenizer,
     resolve,
 )
+from distill.models.student import Student, Trained
 from distill.objectives.imitate import imitate
 from distill.objectives.objective import Objective
 from distill.objectives.reinforce import clipped, reinforce
-from distill.render import Renderer
-from distill.searching import surveyed
-from distill.student import Student, Trained
-from distill.train import RATES, Pace, Training
+from distill.sequences.batch import Source
+from distill.sequences.collate import Packed, Row, Work, collate, fed, pack, rows_of
+from distill.sequences.encode import Encoder
+from distill.sequences.render import Renderer
+from distill.teaching.curriculum import demonstrated
+from distill.teaching.excursions import Guide, excursion
+from distill.teaching.searching import surveyed
+from distill.training.train import RATES, Pace, Training
 from environments.episode import Split
 from environments.household.household import Household
 

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from distill.models import best_device, best_dtype, load_model, load_tokenizer
-from distill.student import Lora
-from distill.train import RATES, Pace
-from distill.trained import Trained
+from distill.models.models import best_device, best_dtype, load_model, load_tokenizer
+from distill.models.student import Lora
+from distill.models.trained import Trained
+from distill.training.train import RATES, Pace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from torch import Tensor
 
-    from distill.collate import Row, Work
+    from distill.sequences.collate import Row, Work
 
 IGNORED = -100  # a label that is in no loss
 

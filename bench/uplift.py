@@ -9,7 +9,7 @@ import numpy as np
 from numpy.random import Generator
 
 from bench.figures import flags, report
-from memory.credit import FIRST_LOOK, Bar, Use, retirement, uplift
+from memory.proof.credit import FIRST_LOOK, Bar, Use, retirement, uplift
 
 PROPENSITY = 0.9
 LENGTHS = (20, 40, 80, 160, 320)

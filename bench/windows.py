@@ -20,19 +20,19 @@ from starlette.types import ASGIApp
 
 from agent.scripted import RandomPolicy
 from apprentice.build import STORE, now
-from apprentice.config import load
-from apprentice.listening import server_of, taken
 from apprentice.serve.answering import Local
 from apprentice.serve.app import Counter
 from apprentice.serve.app import create_app as endpoint
+from apprentice.serve.listening import server_of, taken
 from apprentice.serve.sessions import Place, Sessions
+from apprentice.settings.config import load
 from apprentice.web.app import create_app as pages
 from apprentice.web.site import Access, open_site
 from bench.figures import Figure, flags, report
 from bench.store import lives
 from environments.episode import Split
-from memory.records import Run
-from memory.store import Store
+from memory.store.records import Run
+from memory.store.store import Store
 
 EPISODES, QUICK_EPISODES = 100_000, 5_000
 A_RUN = 1_000

@@ -20,14 +20,14 @@ from apprentice.commands.absorb import absorb_episodes
 from apprentice.commands.learn import learn, open_rounds
 from apprentice.commands.prove import prove_items
 from apprentice.commands.run import begin
-from apprentice.config import Config, load
-from apprentice.exam import MEMORY, Comparison, exam_tasks, leave, seated, sheet
+from apprentice.gate.exam import MEMORY, Comparison, exam_tasks, leave, seated, sheet
 from apprentice.loop.reports import record_of
-from apprentice.terminal import Tally, progress
+from apprentice.settings.config import Config, load
+from apprentice.terminal.terminal import Tally, progress
 from bench.coder import CODER, CRITIC, serving
 from bench.figures import Figure, flags, report
 from environments.episode import Episode, Split
-from memory.items import Demonstration, Lesson, Standing
+from memory.knowledge.items import Demonstration, Lesson, Standing
 
 ACTOR = f"openai:{CODER}"
 EXAMS = {"code": 40, "cookingworld": 24}  # dev tasks

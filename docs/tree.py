@@ -25,7 +25,8 @@ def tree() -> str:
 
 
 def _lines(folder: Path, depth: int) -> Iterator[str]:
-    yield f"{'  ' * depth}{folder.name}/"
+    name = f"{'  ' * depth}{folder.name}/"
+    yield f"{name:<26} {_first_sentence(folder / '__init__.py')}"[:WIDTH].rstrip()
     for path in sorted(folder.iterdir(), key=lambda each: (each.is_dir(), each.name)):
         if path.is_dir() and any(path.glob("*.py")):
             yield from _lines(path, depth + 1)

@@ -17,11 +17,11 @@ from agent.absorb import Absorber, absorb, absorb_skills
 from agent.evidence_critic import EvidenceCritic
 from environments.household.household import Household
 from index_worker import me
-from memory.alike import alike
-from memory.bank import Bank
-from memory.embed import embed_missing
-from memory.index import Index, Which
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.index.embed import embed_missing
+from memory.index.index import Index, Which
+from memory.making.alike import alike
+from memory.store.store import Store
 
 WORLD = Household.generated(train=24, max_receptacles=6)
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from apprentice.build import make_environment, make_store
-from apprentice.config import Config, load
+from apprentice.settings.config import Config, load
 from endpoint import Behavior, Loopback, refuses, says
 from environments.environment import Environment
 from environments.episode import Completion, Episode, Split, Step, Task

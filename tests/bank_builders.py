@@ -6,8 +6,17 @@ from datetime import timedelta
 
 from environments.anchor import Anchor
 from environments.episode import Ending
-from memory.bank import Bank
-from memory.items import Citation, Critique, Demonstration, Lesson, Move, Recalled, Skill, Source
+from memory.bank.bank import Bank
+from memory.knowledge.items import (
+    Citation,
+    Critique,
+    Demonstration,
+    Lesson,
+    Move,
+    Recalled,
+    Skill,
+    Source,
+)
 from store_worker import MORNING, an_episode
 
 

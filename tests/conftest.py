@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import NullPool, create_engine, inspect
 
 from bench.postgres import CARELESS, INSTALL, PostgresServer, programs
-from memory.store import Store
+from memory.store.store import Store
 
 
 @pytest.fixture(scope="session")

@@ -9,19 +9,19 @@ from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
-from apprentice.acting import ADAPTERS, Acting, Named, find_acting, settled
 from apprentice.build import STORE, make_bank, make_rig, make_store
-from apprentice.choosing import Offer, place_order
 from apprentice.cli import main
 from apprentice.commands.run import new_run
-from apprentice.config import Config, load
-from apprentice.distilling import open_encoder
-from apprentice.orders import ORDERS, Library
-from apprentice.runs import carry_out, plan
-from apprentice.terminal import Lines, Tally, aside
-from distill.adapters import Adapters
+from apprentice.distilling.choosing import Offer, place_order
+from apprentice.distilling.distilling import open_encoder
+from apprentice.runs.runs import carry_out, plan
+from apprentice.settings.acting import ADAPTERS, Acting, Named, find_acting, settled
+from apprentice.settings.config import Config, load
+from apprentice.settings.orders import ORDERS, Library
+from apprentice.terminal.terminal import Lines, Tally, aside
+from distill.models.adapters import Adapters
 from environments.episode import Split
-from memory.annotations import Annotations
+from memory.bank.annotations import Annotations
 from practicing import NOON
 from worlds import Workshop
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from agent.attempt import Limits
 from agent.scripted import Scripted
-from apprentice.exam import Answer, Comparison, Seat, Sheet
-from apprentice.runs import Rig
+from apprentice.gate.exam import Answer, Comparison, Seat, Sheet
+from apprentice.runs.runs import Rig
 from environments.episode import Split, Task
 from environments.transcript import Origin
-from memory.store import Store
+from memory.store.store import Store
 from worlds import Workshop
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

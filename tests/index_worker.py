@@ -13,11 +13,11 @@ from zlib import crc32
 import numpy as np
 
 from bank_builders import a_lesson
-from memory.bank import Bank
-from memory.chroma import Server, Which
-from memory.claim import Owner
-from memory.index import Index
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.index.chroma import Server, Which
+from memory.index.claim import Owner
+from memory.index.index import Index
+from memory.store.store import Store
 from store_worker import MORNING, an_episode
 
 MODEL = "by-hand"

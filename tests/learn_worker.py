@@ -10,9 +10,9 @@ from pathlib import Path
 
 import sentence_transformers  # noqa: F401 - loaded before any fork
 
-import apprentice.distilling
+import apprentice.distilling.distilling
 import apprentice.loop.round
-import apprentice.watching  # noqa: F401 - likewise
+import apprentice.terminal.watching  # noqa: F401 - likewise
 from apprentice.cli import main
 
 

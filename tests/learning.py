@@ -10,10 +10,10 @@ import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from distill.adapters import Lineage
-from distill.encode import Encoder
-from distill.render import Renderer
-from distill.student import Student, Trained
+from distill.models.adapters import Lineage
+from distill.models.student import Student, Trained
+from distill.sequences.encode import Encoder
+from distill.sequences.render import Renderer
 from environments.episode import Completion, Ending, Episode, Split, Step, Task
 
 MOVES = ("go left", "go right", "take gold", "take iron ore", "wait")

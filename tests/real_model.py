@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.models import DEFAULT_MODEL, resolve
+from distill.models.models import DEFAULT_MODEL, resolve
 
 
 def kept_model(config: pytest.Config) -> Path:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from memory.recall import Recollection
+from memory.recall.recall import Recollection
 
 
 class Reminding:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from environments.episode import Completion, Ending, Episode, Split, Step, Task
 from environments.errors import UserError
-from memory.store import Store
+from memory.store.store import Store
 
 MORNING = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from safetensors.torch import save_file
 
-from distill.batch import Source
-from distill.collate import Chosen
-from distill.curriculum import compared
-from distill.encode import Reading
-from distill.presets import PRESETS
-from distill.rails import Rails
-from distill.study import Studied, study
-from distill.team import ALONE, Team, launched
-from distill.train import Pace, Training
+from distill.objectives.presets import PRESETS
+from distill.sequences.batch import Source
+from distill.sequences.collate import Chosen
+from distill.sequences.encode import Reading
+from distill.teaching.curriculum import compared
+from distill.training.rails import Rails
+from distill.training.study import Studied, study
+from distill.training.team import ALONE, Team, launched
+from distill.training.train import Pace, Training
 from learning import an_episode, tiny_encoder, tiny_student
 
 SHOWN = Chosen(

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distill.batch import Batch, Source, Targets
+from distill.sequences.batch import Batch, Source, Targets
 
 FLOAT = torch.float64
 

@@ -24,12 +24,12 @@ from criticizing import ADVICE, FAILED, GOLD, TASK, WORLD, an_answer
 from environments.anchor import Anchor
 from environments.episode import Ending, Split
 from environments.household.household import Household
-from memory.abstract import instances, lint
-from memory.alike import alike
-from memory.bank import Bank
-from memory.credit import Tag
-from memory.items import Demonstration, HeldOutError, Lesson, Skill, Standing, text_of
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.knowledge.items import Demonstration, HeldOutError, Lesson, Skill, Standing, text_of
+from memory.making.abstract import instances, lint
+from memory.making.alike import alike
+from memory.proof.credit import Tag
+from memory.store.store import Store
 from wandering import NOON, excursions, recorded
 from worlds import Workshop
 
@@ -322,8 +322,8 @@ def test_an_unfit_wording_is_dropped_and_counted(home, wording, reason):
 
 @pytest.mark.slow
 def test_the_embedded_model_may_be_the_critic_and_nothing_false_comes_of_it():
-    from distill.engine import LocalPolicy, LocalSettings
-    from distill.models import DEFAULT_MODEL
+    from distill.engine.engine import LocalPolicy, LocalSettings
+    from distill.models.models import DEFAULT_MODEL
 
     cache = Path.home() / ".cache" / "apprentice"
     settings = LocalSettings(lanes=3, temperature=0.7, max_tokens=192)

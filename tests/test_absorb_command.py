@@ -7,11 +7,11 @@ from agent.scripted import Scripted
 from apprentice.build import make_bank, make_rig, make_store
 from apprentice.commands.absorb import absorb_episodes
 from apprentice.commands.run import new_run, practise
-from apprentice.config import load
-from apprentice.runs import plan
+from apprentice.runs.runs import plan
+from apprentice.settings.config import load
 from environments.episode import Split
 from environments.transcript import Origin
-from memory.items import Demonstration, Skill, Standing
+from memory.knowledge.items import Demonstration, Skill, Standing
 
 EPISODES = 12
 

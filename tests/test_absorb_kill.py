@@ -14,10 +14,10 @@ import absorb_worker
 from absorb_worker import WHICH, WORLD, take_in
 from environments.episode import Ending, Split
 from index_worker import me
-from memory.bank import Bank
-from memory.index import Index
-from memory.items import text_of
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.index.index import Index
+from memory.knowledge.items import text_of
+from memory.store.store import Store
 from wandering import excursions, recorded
 
 MOST = 3

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from apprentice.acting import ADAPTERS, Named, find_acting, settled
-from apprentice.config import Config
+from apprentice.settings.acting import ADAPTERS, Named, find_acting, settled
+from apprentice.settings.config import Config
 from command import apprentice, one_line
-from distill.adapters import LINEAGE, Adapters, BadNameError, NotAnAdapterError
+from distill.models.adapters import LINEAGE, Adapters, BadNameError, NotAnAdapterError
 from environments.errors import UnknownNameError
 from learning import a_lineage, tiny_student, tokenizer
 

@@ -8,7 +8,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from distill.adapters import (
+from distill.models.adapters import (
     POINTER,
     AdapterExistsError,
     Adapters,
@@ -19,8 +19,8 @@ from distill.adapters import (
     load_student,
     weights_digest,
 )
-from distill.student import Lora, Student, Trained
-from distill.weights import dense
+from distill.models.student import Lora, Student, Trained
+from distill.models.weights import dense
 from environments.errors import UnknownNameError
 from learning import a_lineage, tiny_model, tiny_student, tokenizer
 

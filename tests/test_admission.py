@@ -5,7 +5,7 @@ import pytest
 
 from bank_builders import a_demonstration, a_lesson, a_skill, a_source
 from environments.anchor import Anchor
-from memory.admission import (
+from memory.knowledge.admission import (
     DUPLICATE,
     Decision,
     Outcome,
@@ -15,7 +15,7 @@ from memory.admission import (
     same_words,
     superseded,
 )
-from memory.items import Move, Standing
+from memory.knowledge.items import Move, Standing
 from store_worker import MORNING
 
 OLD = "X1"

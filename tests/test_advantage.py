@@ -3,7 +3,9 @@ import math
 import pytest
 import torch
 
-from distill.advantage import (
+from distill.objectives.reinforce import reinforce, unclipped
+from distill.sequences.batch import Logprobs
+from distill.teaching.advantage import (
     centered,
     group_mean,
     negative_only,
@@ -15,8 +17,6 @@ from distill.advantage import (
     uniform,
     weighted,
 )
-from distill.batch import Logprobs
-from distill.objectives.reinforce import reinforce, unclipped
 from tensor_builders import (
     FLOAT,
     assert_close,

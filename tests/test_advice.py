@@ -8,7 +8,7 @@ from sqlalchemy import Engine, event
 
 from bank_builders import a_demonstration, a_lesson, a_skill
 from index_worker import a_bank
-from memory.items import Standing
+from memory.knowledge.items import Standing
 from store_worker import MORNING
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from apprentice.agreement import compare
 from apprentice.build import INDEX, make_bank, make_embedder, make_index, make_store
-from apprentice.config import load
 from apprentice.doctor import CHECKS, State
+from apprentice.settings.config import load
 from bank_builders import a_lesson
 from environments.episode import Ending
-from memory.items import Standing
+from memory.knowledge.items import Standing
 from store_worker import MORNING, an_episode
 
 

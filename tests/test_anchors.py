@@ -6,7 +6,7 @@ import pytest
 from distill.audit.simulate import World, anchored_loop, self_improvement
 from distill.signals.anchors import SELF_SHARE, Anchored, allow
 from environments.anchor import Anchor
-from memory.intervals import Interval
+from memory.proof.intervals import Interval
 
 POSITIVE, UNSURE, NEGATIVE = Interval(0.02, 0.1), Interval(-0.01, 0.03), Interval(-0.1, -0.01)
 

@@ -8,17 +8,17 @@ import pytest
 
 from apprentice.cli import app
 from command import apprentice, one_line
-from distill.batch import Source
-from distill.collate import rows_of
+from distill.sequences.batch import Source
+from distill.sequences.collate import rows_of
 from distill.signals.corrections import corrected
 from environments.anchor import Anchor
 from environments.episode import Split
 from environments.wire import episode_from_json
 from learning import an_episode as walked
 from learning import tiny_encoder
-from memory.annotations import Annotation, AnnotationError, Annotations, check, to_plain
-from memory.bank import Bank
-from memory.store import Store
+from memory.bank.annotations import Annotation, AnnotationError, Annotations, check, to_plain
+from memory.bank.bank import Bank
+from memory.store.store import Store
 from store_worker import an_episode
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)

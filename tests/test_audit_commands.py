@@ -11,9 +11,9 @@ from apprentice.audits.calibration import Options as Confidences
 from apprentice.audits.conduct import judging
 from apprentice.audits.diversity import DIVERSITY, compare, range_of
 from apprentice.audits.diversity import Options as Ranges
-from apprentice.audits.place import newest_first
-from apprentice.audits.sample import TooFewError, Wanted
 from apprentice.commands.audit import StoppedAuditError, Ways, audit
+from apprentice.findings.place import newest_first
+from apprentice.findings.sample import TooFewError, Wanted
 from auditing import a_config, attempt, stored, thinking
 from distill.audit.diversity import pass_at_k
 from environments.episode import Split

@@ -9,9 +9,9 @@ import pytest
 from apprentice.audits.conduct import read_options
 from apprentice.audits.gap import GAP, Options
 from apprentice.audits.hearing import Verifier, answers_to, verifiers_of
-from apprentice.audits.place import newest_first, to_resume
-from apprentice.audits.sample import Wanted, exactly, name_of
 from apprentice.commands.audit import StoppedAuditError, Ways, audit
+from apprentice.findings.place import newest_first, to_resume
+from apprentice.findings.sample import Wanted, exactly, name_of
 from auditing import a_config, stored, thinking
 from command import apprentice, one_line
 from endpoint import refuses, serving

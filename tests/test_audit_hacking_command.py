@@ -19,13 +19,13 @@ from apprentice.audits.hacking import (
     findings,
     gather,
 )
-from apprentice.audits.place import newest_first
 from apprentice.build import make_bank, make_environment, make_store
 from apprentice.commands.audit import StoppedAuditError, Ways, audit
+from apprentice.findings.place import newest_first
 from auditing import a_config, stored, thinking
 from environments.anchor import Anchor
 from environments.episode import Split
-from memory.items import Critique, Source
+from memory.knowledge.items import Critique, Source
 from wandering import NOON
 
 WAYS = Ways(command="apprentice audit hacking", as_json=True)

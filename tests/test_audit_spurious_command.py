@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from apprentice.audits.lesson import Lesson
-from apprentice.audits.place import AuditError, newest_first
 from apprentice.audits.spurious import (
     NONE,
     PROMPT,
@@ -20,6 +19,7 @@ from apprentice.audits.spurious import (
     read_runs,
 )
 from apprentice.commands.audit import StoppedAuditError, Ways, audit
+from apprentice.findings.place import AuditError, newest_first
 from auditing import a_config
 from distill.audit.spurious import Reading, Twin
 from distill.audit.twins import Arm, arms, repaid

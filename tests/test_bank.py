@@ -9,13 +9,10 @@ import pytest
 from bank_builders import a_critique, a_demonstration, a_lesson, a_recall, a_skill, a_source
 from environments.anchor import Anchor
 from environments.episode import Ending, Split, Task
-from memory import fulltext
-from memory.admission import Decision, Outcome, RefusedError
-from memory.bank import Bank
-from memory.changes import IllegalMoveError, StaleError
-from memory.credit import Tag
-from memory.errors import UnknownIdError
-from memory.items import (
+from memory.bank.bank import Bank
+from memory.bank.changes import IllegalMoveError, StaleError
+from memory.knowledge.admission import Decision, Outcome, RefusedError
+from memory.knowledge.items import (
     Demonstration,
     HeldOutError,
     Lesson,
@@ -24,8 +21,11 @@ from memory.items import (
     Standing,
     text_of,
 )
-from memory.journal import Deed
-from memory.store import Store
+from memory.knowledge.journal import Deed
+from memory.proof.credit import Tag
+from memory.store import fulltext
+from memory.store.errors import UnknownIdError
+from memory.store.store import Store
 from store_worker import MORNING, an_episode
 
 EPISODES = [f"e{number}" for number in range(1, 7)]

@@ -10,9 +10,9 @@ from langgraph.runtime import Runtime
 from agent.bank_store import BankStore, ProposalError
 from bank_builders import a_demonstration, a_lesson, a_skill
 from environments.episode import Ending, Split, Task
-from memory.bank import Bank
-from memory.items import HeldOutError, Lesson, Skill, Standing
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.knowledge.items import HeldOutError, Lesson, Skill, Standing
+from memory.store.store import Store
 from store_worker import MORNING, an_episode
 
 ADVICE = {

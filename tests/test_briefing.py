@@ -3,8 +3,8 @@
 import pytest
 
 from bank_builders import a_demonstration, a_lesson, a_skill
-from memory.briefing import LARGE_OPENING, RENDERINGS, SEEN, large, small
-from memory.items import Move
+from memory.knowledge.items import Move
+from memory.recall.briefing import LARGE_OPENING, RENDERINGS, SEEN, large, small
 
 
 @pytest.mark.parametrize("render", RENDERINGS.values())

@@ -6,14 +6,14 @@ from dataclasses import replace
 import pytest
 
 from apprentice.audits.candidate import keep_calibration, keep_diversity, objections
-from apprentice.audits.place import newest_first
 from apprentice.build import make_bank, make_environment, make_store
+from apprentice.findings.place import newest_first
 from auditing import a_config, stored
-from distill.adapters import Adapters
+from distill.models.adapters import Adapters
 from environments.anchor import Anchor
 from environments.episode import Split
 from learning import a_lineage, tiny_student, tokenizer
-from memory.items import Critique, Source
+from memory.knowledge.items import Critique, Source
 from wandering import NOON
 
 CANDIDATE = "local:small@first"

@@ -4,12 +4,12 @@ import pytest
 
 from bank_builders import a_demonstration, a_lesson, a_skill
 from index_worker import a_bank, me
-from memory.briefing import small
-from memory.candidates import Shelf
-from memory.embed import Embedder, embed_missing
-from memory.index import Index, Which
-from memory.items import Standing
-from memory.recall import Lot, Space, Taste, recall
+from memory.index.embed import Embedder, embed_missing
+from memory.index.index import Index, Which
+from memory.knowledge.items import Standing
+from memory.recall.briefing import small
+from memory.recall.candidates import Shelf
+from memory.recall.recall import Lot, Space, Taste, recall
 from store_worker import MORNING
 
 

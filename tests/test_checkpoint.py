@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from distill.batch import Source
-from distill.checkpoint import MOMENTS, STATE, WEIGHTS, UnlikeError, resume, save
-from distill.collate import Chosen, collate, rows_of
-from distill.encode import Reading
+from distill.models.student import Student, Trained
 from distill.objectives.imitate import imitate
-from distill.student import Student, Trained
-from distill.train import Pace, Training
+from distill.sequences.batch import Source
+from distill.sequences.collate import Chosen, collate, rows_of
+from distill.sequences.encode import Reading
+from distill.training.checkpoint import MOMENTS, STATE, WEIGHTS, UnlikeError, resume, save
+from distill.training.train import Pace, Training
 from learning import an_episode, tiny_encoder, tiny_model, tiny_student
 
 PACE = Pace(rate=1e-2, warmup=3)

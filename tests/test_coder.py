@@ -16,8 +16,8 @@ from bench.coder import CODER, HABITS, HELPER, PRINTS, TEXT, Coder, critique
 from environments.code.code import SPENT
 from environments.code.humaneval import HumanEval
 from environments.episode import Completion, Ending, Step
-from memory.briefing import large
-from memory.items import Move
+from memory.knowledge.items import Move
+from memory.recall.briefing import large
 from store_worker import an_episode
 
 SIGNS = {HELPER: "checked()", PRINTS: "return print(", TEXT: "str("}

@@ -5,10 +5,12 @@ from random import Random
 
 import torch
 
-from distill.advantage import positive_only
-from distill.batch import Source
-from distill.collate import Chosen, collate, pack, rows_of
-from distill.curriculum import (
+from distill.objectives.imitate import imitate
+from distill.sequences.batch import Source
+from distill.sequences.collate import Chosen, collate, pack, rows_of
+from distill.sequences.encode import Encoded, Reading, Reason
+from distill.teaching.advantage import positive_only
+from distill.teaching.curriculum import (
     compared,
     dealt,
     demonstrated,
@@ -17,10 +19,8 @@ from distill.curriculum import (
     success_shown,
     successes,
 )
-from distill.encode import Encoded, Reading, Reason
-from distill.excursions import Guide, excursion
-from distill.objectives.imitate import imitate
-from distill.searching import surveyed
+from distill.teaching.excursions import Guide, excursion
+from distill.teaching.searching import surveyed
 from environments.episode import Completion, Ending, Split
 from environments.household.household import Household
 from learning import NOW, a_step, an_episode, tiny_encoder, tiny_student

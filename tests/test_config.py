@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from apprentice.config import Config, ConfigError, load
-from apprentice.freezing import StaleSettingsError, frozen_settings, thaw
+from apprentice.settings.config import Config, ConfigError, load
+from apprentice.settings.freezing import StaleSettingsError, frozen_settings, thaw
 
 
 @pytest.fixture(autouse=True)

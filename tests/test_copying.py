@@ -13,18 +13,18 @@ from apprentice.commands.store import copy as command
 from bank_builders import a_critique, a_demonstration, a_lesson, a_recall, a_skill
 from command import apprentice, one_line
 from environments.episode import Split
-from memory.annotations import Annotation, Annotations
-from memory.bank import Bank
-from memory.copying import COMPARED, CopyError, copy
-from memory.credit import Tag
-from memory.database import connect
-from memory.items import Standing
-from memory.pages import Pages
-from memory.proof import Outcome, Pair
-from memory.records import Run
-from memory.rounds import Round, Rounds
-from memory.store import Store
-from memory.trials import Result, Trials
+from memory.bank.annotations import Annotation, Annotations
+from memory.bank.bank import Bank
+from memory.bank.pages import Pages
+from memory.knowledge.items import Standing
+from memory.proof.credit import Tag
+from memory.proof.proof import Outcome, Pair
+from memory.proof.rounds import Round, Rounds
+from memory.proof.trials import Result, Trials
+from memory.store.copying import COMPARED, CopyError, copy
+from memory.store.database import connect
+from memory.store.records import Run
+from memory.store.store import Store
 from store_worker import MORNING, an_episode
 
 MANY = 300

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from environments.anchor import Anchor
-from memory.credit import (
+from memory.proof.credit import (
     FIRST_LOOK,
     Bar,
     Retirement,
@@ -17,7 +17,7 @@ from memory.credit import (
     smoothed,
     uplift,
 )
-from memory.intervals import newcombe, wilson
+from memory.proof.intervals import newcombe, wilson
 
 
 def a_use(i=0, *, shown=True, solved=True, propensity=0.9, item="lesson", tag=None):

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from distill.curves import curves, trackio_curves
-from distill.rails import Vitals
-from distill.train import Progress
+from distill.training.curves import curves, trackio_curves
+from distill.training.rails import Vitals
+from distill.training.train import Progress
 from environments.errors import UserError
 
 

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from apprentice.commands.adapters import export
 from apprentice.commands.distill import Schedule, StoppedError, scheduled
 from apprentice.commands.run import begin
-from apprentice.jobs import ScheduleError, alone, cron, every
+from apprentice.loop.jobs import ScheduleError, alone, cron, every
 from command import APPRENTICE, environment, one_line, several
 from distilling import ask
 from environments.episode import Split

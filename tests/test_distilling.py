@@ -10,21 +10,21 @@ from dataclasses import replace
 import pytest
 from safetensors.torch import load_file
 
-from apprentice.choosing import Shown, mastered, shown_tasks
-from apprentice.config import Memory
-from apprentice.distilling import StaleOrderError, canary, distil, open_training
-from apprentice.jobs import Job, offered, once, unfinished
-from apprentice.lessons import lessons
-from apprentice.orders import Order, ordered, read_report, write_order
-from apprentice.proving import set_aside
+from apprentice.distilling.choosing import Shown, mastered, shown_tasks
+from apprentice.distilling.distilling import StaleOrderError, canary, distil, open_training
+from apprentice.distilling.lessons import lessons
+from apprentice.gate.proving import set_aside
+from apprentice.loop.jobs import Job, offered, once, unfinished
+from apprentice.settings.config import Memory
+from apprentice.settings.orders import Order, ordered, read_report, write_order
 from bank_builders import a_demonstration, a_source
-from distill.adapters import Adapters
-from distill.batch import Source
-from distill.encode import Reason
+from distill.models.adapters import Adapters
+from distill.sequences.batch import Source
+from distill.sequences.encode import Reason
 from distilling import KilledError, learner, library_of, lived_in, practised, settings_of
 from environments.anchor import Anchor
 from environments.episode import Ending, Split
-from memory.items import Critique, Move, Standing
+from memory.knowledge.items import Critique, Move, Standing
 from practicing import NOON
 
 
@@ -329,7 +329,7 @@ def test_tasks_are_mastered_that_were_solved_at_every_one_of_several_tries(confi
 def test_a_fall_of_the_canaries_keeps_no_adapter(config, monkeypatch):
     tasks = ("workshop/train/chisel-cellar", "workshop/train/chisel-hall")
     scores = iter([1.0, 0.0])
-    monkeypatch.setattr("apprentice.distilling.canary", lambda *_: lambda: next(scores))
+    monkeypatch.setattr("apprentice.distilling.distilling.canary", lambda *_: lambda: next(scores))
     with library_of(config) as library:
         order = replace(offered(config, library, NOON).order, canaries=tasks)
         report = distil(config, order, library, clock=time.monotonic)
@@ -350,9 +350,9 @@ def test_canaries_are_played_with_the_weights_as_they_are(config):
         cold = replace(
             order, preset="cold-start", walkthroughs=tasks, settings=teach.distill.model_dump_json()
         )
-        from apprentice.distilling import open_encoder
-        from distill.presets import PRESETS
-        from distill.study import study
+        from apprentice.distilling.distilling import open_encoder
+        from distill.objectives.presets import PRESETS
+        from distill.training.study import study
 
         study(
             training,

@@ -4,7 +4,7 @@ import warnings
 import pytest
 import torch
 
-from distill.divergence import (
+from distill.objectives.divergence import (
     add_tail,
     forward_kl,
     jensen_shannon,

@@ -11,10 +11,10 @@ import pytest
 from bank_builders import a_lesson
 from bench.recall import a_lesson as made_up
 from environments.errors import UserError
-from memory.bank import Bank
-from memory.embed import DEFAULT, Embedder, EmbeddingModelError, embed_missing
-from memory.items import text_of
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.index.embed import DEFAULT, Embedder, EmbeddingModelError, embed_missing
+from memory.knowledge.items import text_of
+from memory.store.store import Store
 from store_worker import an_episode
 
 

@@ -5,8 +5,8 @@ from math import isnan
 
 import pytest
 
-from distill.batch import Source
-from distill.encode import Encoded, HeldOutError, Reading, Reason
+from distill.sequences.batch import Source
+from distill.sequences.encode import Encoded, HeldOutError, Reading, Reason
 from environments.episode import Completion, Ending, Split
 from learning import a_step, a_task, an_episode, tiny_encoder, tokenizer
 

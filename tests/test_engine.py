@@ -6,10 +6,10 @@ from itertools import pairwise
 import pytest
 import torch
 
-from distill.engine import LocalPolicy, LocalSettings
-from distill.lanes import BLOCK
-from distill.logprobs import decision_logprobs
-from distill.models import DEFAULT_MODEL, load_model, load_tokenizer
+from distill.engine.engine import LocalPolicy, LocalSettings
+from distill.engine.lanes import BLOCK
+from distill.models.logprobs import decision_logprobs
+from distill.models.models import DEFAULT_MODEL, load_model, load_tokenizer
 from environments.episode import Completion, Split, Step
 from environments.errors import ContextFullError
 from environments.seed import derive

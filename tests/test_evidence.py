@@ -2,8 +2,8 @@
 
 from environments.episode import Split
 from environments.household.household import Household
-from memory.abstract import abstracted, instances, situation
-from memory.evidence import Difference, Loop, gather, tell
+from memory.making.abstract import abstracted, instances, situation
+from memory.making.evidence import Difference, Loop, gather, tell
 from wandering import recorded
 from worlds import Workshop
 

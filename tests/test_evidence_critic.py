@@ -9,7 +9,7 @@ from agent.scrutiny import scrutinize
 from criticizing import FAILED, GOLD, TASK, WORLD
 from environments.anchor import Anchor
 from environments.episode import Split
-from memory.abstract import instances
+from memory.making.abstract import instances
 from wandering import NOON, recorded
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from memory.exact import Exact
+from memory.index.exact import Exact
 
 
 def unit(rng, many, wide, *, rank=None):

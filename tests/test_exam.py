@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from apprentice.commands.exam import Question, command
-from apprentice.config import load
-from apprentice.exam import Comparison, compare, confidence, contender
+from apprentice.gate.exam import Comparison, compare, confidence, contender
+from apprentice.settings.config import load
 from command import apprentice
 from environments.episode import Split
 from examining import Silent, a_comparison, a_seat, a_sheet, dev_tasks
 from learning import an_episode
-from memory.store import Store
+from memory.store.store import Store
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_what_is_a_place_or_a_secret_is_not_in_the_command(tmp_path):
 
 
 def test_the_same_contender_with_and_without_memory_is_loaded_once(tmp_path):
-    from apprentice.exam import seated
+    from apprentice.gate.exam import seated
 
     config = load({"home": tmp_path})
     with seated(config, ("random", "random+memory")) as (bare, briefed):

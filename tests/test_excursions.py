@@ -5,9 +5,9 @@ from random import Random
 
 import pytest
 
-from distill.batch import Source
-from distill.excursions import DIRECT, Detours, Guide, correction, excursion
-from distill.searching import surveyed
+from distill.sequences.batch import Source
+from distill.teaching.excursions import DIRECT, Detours, Guide, correction, excursion
+from distill.teaching.searching import surveyed
 from environments.episode import Ending, Split
 from environments.household.games import KINDS
 from environments.household.household import Household

@@ -4,13 +4,13 @@ from dataclasses import replace
 import pytest
 from pyarrow import parquet
 
-from apprentice.export_form import Form
-from apprentice.exports import ExportError, rows, write
+from apprentice.serve.export_form import Form
+from apprentice.serve.exports import ExportError, rows, write
 from bank_builders import a_critique, a_source
 from environments.episode import Completion, Ending, Split, Step
-from memory.bank import Bank
-from memory.items import Citation
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.knowledge.items import Citation
+from memory.store.store import Store
 from store_worker import an_episode
 
 RULES = "You live in a house."

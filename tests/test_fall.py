@@ -8,7 +8,7 @@ from scipy.integrate import dblquad
 from scipy.special import beta, betaln
 from scipy.stats import binom
 
-from memory.fall import Tally, fallen, fewest_failures, withdrawn
+from memory.proof.fall import Tally, fallen, fewest_failures, withdrawn
 
 
 def test_the_evidence_is_the_ratio_of_two_integrals():

@@ -24,7 +24,7 @@ from agent.fleet import INSTALL, LOSSES, MissingRayError, fleet, watch
 from agent.scripted import RandomPolicy
 from apprentice.build import make_store
 from apprentice.commands.run import EXIT_INTERRUPTED, StoppedError, new_run
-from apprentice.config import load
+from apprentice.settings.config import load
 from apprentice.spreading import PlaceOfWorkError, Workplace, furnished, travelling
 from command import APPRENTICE, apprentice, environment, one_line
 from environments.episode import Ending, Split

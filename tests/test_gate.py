@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from apprentice.exam import Comparison
-from apprentice.gate import Bar, calibration_veto, gate, plan_of, range_veto
+from apprentice.gate.exam import Comparison
+from apprentice.gate.gate import Bar, calibration_veto, gate, plan_of, range_veto
 from environments.episode import Ending
 from examining import Silent, a_comparison, a_seat, a_sheet, dev_tasks
-from memory.proof import Outcome, Reason, judge, sentence
-from memory.store import Store
+from memory.proof.proof import Outcome, Reason, judge, sentence
+from memory.store.store import Store
 from store_worker import an_episode
 
 BAR = Bar(anchors=1, tolerated=0, block=3, tries=0)

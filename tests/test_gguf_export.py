@@ -9,8 +9,8 @@ import torch
 from gguf import GGUFReader
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-from distill.gguf_export import NoGgufError, write_gguf
-from distill.models import PACKAGED, quietly
+from distill.models.gguf_export import NoGgufError, write_gguf
+from distill.models.models import PACKAGED, quietly
 from real_model import kept_model
 from tiny_models import a_model, a_tokenizer
 

@@ -8,12 +8,12 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 from agent.guest import GuestError, GuestPolicy, load_guest
-from apprentice.config import load
 from apprentice.lend import lent
+from apprentice.settings.config import load
 from command import apprentice, one_line
 from environments.episode import Ending
 from environments.transcript import Message, Origin, Turn
-from memory.store import Store
+from memory.store.store import Store
 
 MODULE = '''
 from langchain_core.messages import AIMessage

@@ -13,9 +13,9 @@ from agent.judge import Judge
 from agent.scripted import Scripted
 from apprentice.audits.answers import Answers
 from apprentice.audits.hearing import ROUNDS, biases, knock_out
-from apprentice.audits.place import keep_beside
-from apprentice.audits.progress import counting
-from apprentice.audits.report import Findings, Made, Report
+from apprentice.findings.place import keep_beside
+from apprentice.findings.progress import counting
+from apprentice.findings.report import Findings, Made, Report
 from auditing import attempt
 from environments.episode import Split
 from environments.household.household import Household

@@ -4,8 +4,8 @@ import pytest
 
 from environments.episode import Ending, Split
 from environments.household.household import Household
-from memory.hindsight import retold
-from memory.prune import prune
+from memory.making.hindsight import retold
+from memory.making.prune import prune
 from wandering import recorded
 from worlds import Workshop
 

@@ -20,10 +20,10 @@ import pytest
 
 from environments.errors import UserError
 from index_worker import ALL, MODEL, a_bank, a_server, a_vector, fill, me
-from memory.chroma import IndexRefusedError, IndexUnreachableError, Which
-from memory.claim import Claim, owner_of
-from memory.index import Agreement, Index, NotTheOwnerError
-from memory.items import Standing
+from memory.index.chroma import IndexRefusedError, IndexUnreachableError, Which
+from memory.index.claim import Claim, owner_of
+from memory.index.index import Agreement, Index, NotTheOwnerError
+from memory.knowledge.items import Standing
 from store_worker import MORNING
 
 WORKER = Path(__file__).parent / "index_worker.py"

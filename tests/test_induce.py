@@ -9,10 +9,10 @@ import pytest
 from agent.absorb import demonstrate
 from environments.episode import Ending, Split
 from environments.household.household import Household
-from memory.abstract import lint
-from memory.admission import refusal
-from memory.induce import induce, shape
-from memory.items import Move
+from memory.knowledge.admission import refusal
+from memory.knowledge.items import Move
+from memory.making.abstract import lint
+from memory.making.induce import induce, shape
 from wandering import NOON, recorded
 from worlds import Workshop
 

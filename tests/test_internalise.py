@@ -4,14 +4,14 @@ import asyncio
 from datetime import UTC, datetime
 
 from apprentice.build import make_bank, make_store
-from apprentice.config import load
-from apprentice.loop.internalise import idle, probe
+from apprentice.gate.internalise import idle, probe
+from apprentice.settings.config import load
 from bank_builders import a_lesson
 from environments.episode import Ending, Split
 from environments.registry import open_environment
 from examining import Silent
-from memory.items import Standing
-from memory.proof import Pair
+from memory.knowledge.items import Standing
+from memory.proof.proof import Pair
 from store_worker import an_episode
 
 

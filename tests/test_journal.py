@@ -18,14 +18,14 @@ from sqlalchemy import create_engine, select
 
 import bank_builders
 from bank_builders import a_critique, a_demonstration, a_lesson, a_recall, a_skill, a_source
-from memory.admission import Decision, Outcome, RefusedError
-from memory.bank import Bank
-from memory.changes import IllegalMoveError
-from memory.credit import Tag
-from memory.errors import UnknownIdError
-from memory.items import Demonstration, Lesson, Skill, Standing
-from memory.schema import CRITIQUE, ITEM, JOURNAL, RECALL, SOURCE, VECTOR
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.bank.changes import IllegalMoveError
+from memory.knowledge.admission import Decision, Outcome, RefusedError
+from memory.knowledge.items import Demonstration, Lesson, Skill, Standing
+from memory.proof.credit import Tag
+from memory.store.errors import UnknownIdError
+from memory.store.schema import CRITIQUE, ITEM, JOURNAL, RECALL, SOURCE, VECTOR
+from memory.store.store import Store
 from store_worker import MORNING, an_episode
 
 IMPORTS = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}

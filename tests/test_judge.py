@@ -12,7 +12,7 @@ from agent.judge import UNDECIDED, Judge, Match, Rubric, anchor_of
 from agent.prompts.judge import FINISHED, after, of_one, of_two
 from agent.scripted import Scripted
 from criticizing import FAILED, WORLD
-from distill.engine import LocalPolicy, LocalSettings
+from distill.engine.engine import LocalPolicy, LocalSettings
 from endpoint import says, serving
 from environments.anchor import Anchor
 from environments.errors import ContextFullError

@@ -4,9 +4,9 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from distill.lanes import BLOCK, Feed, Lanes
-from distill.models import best_dtype
-from distill.weights import is_llama_like
+from distill.engine.lanes import BLOCK, Feed, Lanes
+from distill.models.models import best_dtype
+from distill.models.weights import is_llama_like
 from tiny_models import a_model
 
 KINDS = {

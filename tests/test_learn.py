@@ -8,7 +8,6 @@ from shutil import copytree, rmtree
 import pytest
 from safetensors.torch import load_file
 
-from apprentice.acting import Named
 from apprentice.build import make_environment, make_library
 from apprentice.commands.demo import demo, written_settings
 from apprentice.commands.learn import (
@@ -19,21 +18,22 @@ from apprentice.commands.learn import (
     open_rounds,
     replay,
 )
-from apprentice.config import load
-from apprentice.exam import Comparison
-from apprentice.gate import Gated
+from apprentice.gate.exam import Comparison
+from apprentice.gate.gate import Gated
+from apprentice.gate.promises import gate_file, read_promise
 from apprentice.loop.judging import decided, promote, settle
 from apprentice.loop.reports import Distilled, Examined, Record, Started, record_of, to_json
 from apprentice.loop.site import Site
 from apprentice.loop.stages import NotALearnerError, start
 from apprentice.loop.trace import leaks
-from apprentice.orders import ordered, write_order
-from apprentice.promises import gate_file, read_promise
+from apprentice.settings.acting import Named
+from apprentice.settings.config import load
+from apprentice.settings.orders import ordered, write_order
 from environments.episode import Split
 from examining import a_comparison, a_sheet
-from memory.annotations import Annotation
-from memory.proof import Outcome, judge
-from memory.sequential import Plan
+from memory.bank.annotations import Annotation
+from memory.proof.proof import Outcome, judge
+from memory.proof.sequential import Plan
 from tiny_learner import importing, install_workshop, small_config
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

@@ -10,15 +10,15 @@ import pytest
 
 from apprentice.build import make_rig, make_store
 from apprentice.commands.learn import in_turn, learn, open_rounds
-from apprentice.config import load
+from apprentice.distilling.staleness import oldest, rounds_ahead
 from apprentice.loop.ahead import AHEAD, beside, meanwhile, plan_of
 from apprentice.loop.practice import make, missing, planned, practising
 from apprentice.loop.reports import Record, Started, record_of, to_json
 from apprentice.loop.site import Site
 from apprentice.loop.stages import recall
-from apprentice.staleness import oldest, rounds_ahead
-from distill.adapters import LINEAGE
-from distill.encode import Reason
+from apprentice.settings.config import load
+from distill.models.adapters import LINEAGE
+from distill.sequences.encode import Reason
 from environments.errors import UserError
 from practicing import NOON
 from tiny_learner import install_workshop, save_tiny_model, small_config

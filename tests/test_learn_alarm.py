@@ -9,7 +9,7 @@ from apprentice.commands.learn import judged_again, learn, open_rounds
 from apprentice.loop.reports import record_of
 from buttons import SEEN
 from endpoint import says, serving
-from memory.proof import Outcome, Reason
+from memory.proof.proof import Outcome, Reason
 from tiny_learner import importing, install_world, save_tiny_model, small_config
 
 

@@ -17,9 +17,9 @@ from safetensors.torch import load_file
 
 from apprentice.build import make_bank, make_store
 from apprentice.commands.learn import open_rounds
-from apprentice.config import load
 from apprentice.loop.reports import record_of
 from apprentice.loop.site import practice_of
+from apprentice.settings.config import load
 from command import APPRENTICE, environment
 from practicing import NOON
 from tiny_learner import install_workshop, save_tiny_model, written_settings

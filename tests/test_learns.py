@@ -8,15 +8,15 @@ from dataclasses import replace
 from itertools import count
 from random import Random
 
-from distill.batch import Source
-from distill.collate import collate, rows_of
-from distill.curriculum import compared, dealt, demonstrated, grouped
-from distill.encode import Reading
-from distill.engine import LocalPolicy, LocalSettings
-from distill.presets import PRESETS
-from distill.student import Student
-from distill.teaching import taught
-from distill.train import Pace, Training, train
+from distill.engine.engine import LocalPolicy, LocalSettings
+from distill.models.student import Student
+from distill.objectives.presets import PRESETS
+from distill.sequences.batch import Source
+from distill.sequences.collate import collate, rows_of
+from distill.sequences.encode import Reading
+from distill.teaching.curriculum import compared, dealt, demonstrated, grouped
+from distill.teaching.teaching import taught
+from distill.training.train import Pace, Training, train
 from environments.episode import Ending, Episode, Split, Step
 from environments.seed import derive
 from environments.transcript import Turn, transcript

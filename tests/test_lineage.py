@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bank_builders import a_critique, a_demonstration, a_lesson, a_skill, a_source
-from memory.admission import Decision, Outcome
-from memory.bank import Bank
-from memory.errors import UnknownIdError
-from memory.items import Citation, Lesson, Move, Recalled, Skill, Standing
-from memory.journal import Deed
-from memory.lineage import why
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.bank.lineage import why
+from memory.knowledge.admission import Decision, Outcome
+from memory.knowledge.items import Citation, Lesson, Move, Recalled, Skill, Standing
+from memory.knowledge.journal import Deed
+from memory.store.errors import UnknownIdError
+from memory.store.store import Store
 from store_worker import MORNING, STEP, an_episode
 
 LATER = MORNING + timedelta(days=1)

@@ -9,7 +9,7 @@ import pytest
 from apprentice.loop.chances import Chance, Tried, chances, rates, tried
 from apprentice.loop.curriculum import Mix, chosen, stratified
 from environments.episode import Ending, Split, Task
-from memory.records import row_of
+from memory.store.records import row_of
 from store_worker import an_episode
 
 

@@ -5,8 +5,8 @@ import torch
 from peft import LoraConfig, inject_adapter_in_model
 from torch import nn
 
-from distill.low_rank import use_low_rank
-from distill.weights import dense
+from distill.models.low_rank import use_low_rank
+from distill.models.weights import dense
 
 ROWS = torch.Generator().manual_seed(3)
 

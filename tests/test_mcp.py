@@ -8,14 +8,14 @@ from mcp import Client, MCPError
 from mcp_types import Request, RequestParams
 from pydantic import BaseModel
 
-from apprentice.mcp_server import Library, create_server
+from apprentice.serve.mcp_server import Library, create_server
 from bank_builders import a_demonstration, a_lesson, a_skill
 from bench.windows import serving
 from environments.anchor import Anchor
 from environments.episode import Ending
-from memory.bank import Bank
-from memory.items import Standing
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.knowledge.items import Standing
+from memory.store.store import Store
 from store_worker import MORNING, an_episode
 
 

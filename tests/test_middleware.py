@@ -10,7 +10,7 @@ from apprentice.lend import Lent
 from apprentice.serve.sessions import Place, Sessions
 from environments.episode import Ending
 from environments.errors import UserError
-from memory.store import Store
+from memory.store.store import Store
 from reminding import Reminding
 from store_worker import MORNING
 

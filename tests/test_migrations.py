@@ -11,14 +11,14 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
 
 from bank_builders import a_lesson
-from memory import migrations
-from memory.bank import Bank
-from memory.database import connect, revision, writing
-from memory.errors import StoreError
-from memory.migrations.upgrade import downgrade, upgrade
-from memory.pages import Pages
-from memory.schema import EPISODE, HEAD, metadata
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.bank.pages import Pages
+from memory.store import migrations
+from memory.store.database import connect, revision, writing
+from memory.store.errors import StoreError
+from memory.store.migrations.upgrade import downgrade, upgrade
+from memory.store.schema import EPISODE, HEAD, metadata
+from memory.store.store import Store
 from store_worker import an_episode
 
 FULL_TEXT = ("item_words", "episode_words")
@@ -124,7 +124,7 @@ def test_a_store_of_a_newer_version_is_refused_in_one_line_and_left_alone(fresh)
 
 @pytest.mark.postgresql(slow=True)
 def test_many_processes_may_create_the_same_store_at_once(fresh):
-    opening = f"from memory.store import Store; Store.open({str(fresh)!r}).close()"
+    opening = f"from memory.store.store import Store; Store.open({str(fresh)!r}).close()"
     together = [
         subprocess.Popen([sys.executable, "-c", opening], stderr=subprocess.PIPE, text=True)
         for _ in range(4)

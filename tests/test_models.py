@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from distill.models import (
+from distill.models.models import (
     DEFAULT_MODEL,
     PACKAGED,
     ModelNotFoundError,
@@ -115,7 +115,7 @@ def test_the_packaged_model_says_sensible_things(pytestconfig):
 @pytest.mark.slow
 def test_two_processes_may_unpack_the_model_at_once(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from distill.models import *;"
+        "import sys; from pathlib import Path; from distill.models.models import *;"
         "print(resolve(DEFAULT_MODEL, Path(sys.argv[1])))"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
@@ -129,7 +129,7 @@ def test_two_processes_may_unpack_the_model_at_once(tmp_path):
 @pytest.mark.slow
 def test_a_full_disk_leaves_no_half_model(tmp_path):
     code = (
-        "import resource, sys; from pathlib import Path; from distill.models import *;"
+        "import resource, sys; from pathlib import Path; from distill.models.models import *;"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (10**8, 10**8));"
         "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resolve(DEFAULT_MODEL, Path(sys.argv[1]))"

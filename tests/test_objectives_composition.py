@@ -5,9 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from distill.batch import Batch, Logprobs, MissingScoresError, Source, Targets, cut
-from distill.divergence import jensen_shannon, reverse_kl, within
 from distill.objectives.anchor import anchored, anchored_exactly
+from distill.objectives.divergence import jensen_shannon, reverse_kl, within
 from distill.objectives.imitate import imitate
 from distill.objectives.negative import sparing
 from distill.objectives.objective import among, combined, only
@@ -21,6 +20,7 @@ from distill.objectives.self_distill import (
     hinted,
     hinted_top_k,
 )
+from distill.sequences.batch import Batch, Logprobs, MissingScoresError, Source, Targets, cut
 from tensor_builders import FLOAT, a_batch, gradient, randn
 
 MARKER = 3

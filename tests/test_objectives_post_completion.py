@@ -3,7 +3,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from distill.batch import Logprobs
 from distill.objectives.imitate import imitate
 from distill.objectives.objective import combined
 from distill.objectives.post_completion import (
@@ -14,6 +13,7 @@ from distill.objectives.post_completion import (
     split_credit,
 )
 from distill.objectives.reinforce import reinforce, unclipped
+from distill.sequences.batch import Logprobs
 from tensor_builders import FLOAT, a_batch, gradient, randn
 
 MARKER = 9

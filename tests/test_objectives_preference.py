@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from distill.batch import Logprobs, MissingScoresError, Targets, cut
 from distill.objectives.preference import TornPairError, prefer
+from distill.sequences.batch import Logprobs, MissingScoresError, Targets, cut
 from tensor_builders import (
     FLOAT,
     a_batch,

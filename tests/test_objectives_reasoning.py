@@ -3,7 +3,6 @@ import math
 import pytest
 import torch
 
-from distill.advantage import centered
 from distill.objectives.reasoning import (
     even_weights,
     gate,
@@ -14,6 +13,7 @@ from distill.objectives.reasoning import (
     reflection_weights,
     token_spread,
 )
+from distill.teaching.advantage import centered
 from tensor_builders import FLOAT, randn
 
 B, J = 16, 9

@@ -3,9 +3,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from distill.batch import Logprobs, Source
 from distill.objectives.refine import GAMMA, refine, shaping
 from distill.objectives.reinforce import clipped, reinforce, truncated, unclipped
+from distill.sequences.batch import Logprobs, Source
 from tensor_builders import FLOAT, a_batch, gradient, randn
 
 P = torch.linspace(1e-6, 1, 20001, dtype=FLOAT)

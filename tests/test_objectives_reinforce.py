@@ -4,12 +4,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from distill.batch import Logprobs
-from distill.divergence import forward_kl, k3, reverse_kl
 from distill.objectives.anchor import anchored, anchored_exactly
+from distill.objectives.divergence import forward_kl, k3, reverse_kl
 from distill.objectives.negative import sparing
 from distill.objectives.objective import only
 from distill.objectives.reinforce import clipped, reinforce, truncated, unclipped
+from distill.sequences.batch import Logprobs
 from tensor_builders import (
     FLOAT,
     a_batch,

@@ -4,8 +4,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from distill.batch import Logprobs, Targets
-from distill.divergence import jensen_shannon, reverse_kl, with_tail, within
+from distill.objectives.divergence import jensen_shannon, reverse_kl, with_tail, within
 from distill.objectives.reinforce import clipped, reinforce, unclipped
 from distill.objectives.self_distill import (
     distill,
@@ -14,6 +13,7 @@ from distill.objectives.self_distill import (
     hinted,
     hinted_top_k,
 )
+from distill.sequences.batch import Logprobs, Targets
 from tensor_builders import (
     FLOAT,
     a_batch,

@@ -3,11 +3,11 @@ from datetime import timedelta
 
 from bank_builders import a_lesson, a_skill
 from environments.episode import Ending, Split
-from memory.bank import Bank
-from memory.items import Lesson, Standing
-from memory.pages import Pages
-from memory.records import Run
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.bank.pages import Pages
+from memory.knowledge.items import Lesson, Standing
+from memory.store.records import Run
+from memory.store.store import Store
 from store_worker import MORNING, an_episode
 
 

@@ -16,11 +16,11 @@ from sqlalchemy import create_engine, text
 
 import bank_builders
 from bank_builders import a_lesson
-from memory.bank import Bank
-from memory.database import writing
-from memory.errors import StoreError
-from memory.pages import Pages
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.bank.pages import Pages
+from memory.store.database import writing
+from memory.store.errors import StoreError
+from memory.store.store import Store
 from store_worker import TASK, an_episode
 
 WORKER = Path(__file__).with_name("store_worker.py")

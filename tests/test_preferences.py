@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from distill.encode import Encoder
+from distill.models.student import Student
 from distill.objectives.preference import prefer
-from distill.preferences import Pair, compared, works
-from distill.render import Renderer
-from distill.student import Student
+from distill.sequences.encode import Encoder
+from distill.sequences.render import Renderer
+from distill.teaching.preferences import Pair, compared, works
 from environments.episode import Split
 from tiny_models import a_model, a_tokenizer
 from wandering import recorded

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from memory.intervals import mcnemar_better, mcnemar_different, paired
-from memory.power import Joint, ceiling, draw, joint, run
-from memory.proof import Outcome, Pair, Reason, judge, sentence
-from memory.sequential import Plan, critical_wins, evidence, outlook
-from memory.spending import Spending
+from memory.proof.intervals import mcnemar_better, mcnemar_different, paired
+from memory.proof.power import Joint, ceiling, draw, joint, run
+from memory.proof.proof import Outcome, Pair, Reason, judge, sentence
+from memory.proof.sequential import Plan, critical_wins, evidence, outlook
+from memory.proof.spending import Spending
 
 RATES = (0.25, 0.4, 0.5, 0.6, 0.75, 0.85)
 CORRELATION = 0.5  # phi of two versions of one agent on a task

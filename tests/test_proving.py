@@ -13,8 +13,7 @@ from agent.scripted import Scripted
 from apprentice.build import make_bank, make_store, make_trials
 from apprentice.commands.absorb import absorb_episodes
 from apprentice.commands.prove import NotACandidateError, prove_items
-from apprentice.config import load
-from apprentice.proving import (
+from apprentice.gate.proving import (
     PROOF,
     CannotProveError,
     Court,
@@ -23,23 +22,24 @@ from apprentice.proving import (
     set_aside,
     to_practise,
 )
-from apprentice.remember import Reminder
-from apprentice.runs import Rig
+from apprentice.runs.remember import Reminder
+from apprentice.runs.runs import Rig
+from apprentice.settings.config import load
 from bank_builders import a_lesson, a_source
 from environments.episode import Split
 from environments.household.household import Household
 from environments.seed import derive
 from environments.transcript import Origin
-from memory.briefing import small
-from memory.candidates import Shelf
-from memory.embed import embed_missing
-from memory.index import Index, Which
-from memory.items import Lesson, Standing
-from memory.power import draw, joint, run
-from memory.proof import Outcome, Reason
-from memory.recall import Space, Taste
-from memory.spending import Spending
-from memory.trials import Result, plan_of
+from memory.index.embed import embed_missing
+from memory.index.index import Index, Which
+from memory.knowledge.items import Lesson, Standing
+from memory.proof.power import draw, joint, run
+from memory.proof.proof import Outcome, Reason
+from memory.proof.spending import Spending
+from memory.proof.trials import Result, plan_of
+from memory.recall.briefing import small
+from memory.recall.candidates import Shelf
+from memory.recall.recall import Space, Taste
 from store_worker import MORNING
 from wandering import recorded
 

@@ -8,7 +8,7 @@ import pytest
 
 from environments.episode import Ending, Split
 from environments.household.household import Household
-from memory.prune import causal, prune
+from memory.making.prune import causal, prune
 from wandering import excursions, recorded
 from worlds import Workshop
 

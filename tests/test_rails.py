@@ -5,7 +5,7 @@ from math import inf, nan
 
 import pytest
 
-from distill.rails import CanaryError, Rails, Vitals, alarm, canary_alarm
+from distill.training.rails import CanaryError, Rails, Vitals, alarm, canary_alarm
 
 HEALTHY = Vitals(loss=1.0, gradient=0.5, entropy=0.8, kl=0.01, length=100.0)
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from bank_builders import a_demonstration, a_lesson
 from environments.transcript import opening
-from memory.briefing import RENDERINGS, small
-from memory.recall import (
+from memory.recall.briefing import RENDERINGS, small
+from memory.recall.recall import (
     STRATEGIES,
     Candidate,
     Lot,

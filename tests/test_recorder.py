@@ -11,11 +11,11 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.prebuilt import ToolNode, tools_condition
 
-from apprentice.config import load
 from apprentice.lend import NothingRecordedError, lent
+from apprentice.settings.config import load
 from docs.tree import ROOT
 from environments.episode import Ending
-from memory.store import Store
+from memory.store.store import Store
 
 
 @tool

@@ -6,10 +6,10 @@ import pytest
 
 from apprentice.build import make_bank, make_rig, make_store
 from apprentice.commands.run import new_run, practise
-from apprentice.config import load
+from apprentice.settings.config import load
 from bank_builders import a_lesson, a_skill
 from environments.episode import Ending, Split
-from memory.items import Standing
+from memory.knowledge.items import Standing
 from store_worker import an_episode
 
 ADVICE = "Look into every drawer, and put the thing where the goal says."

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.render import Renderer
+from distill.sequences.render import Renderer
 from environments.episode import Completion, Step
 from environments.transcript import Message, Origin, opening, transcript
 from tiny_models import CHATML, a_tokenizer
@@ -157,5 +157,6 @@ def test_decisions_point_at_the_tokens_where_the_policy_chose(chatml):
 
 
 def test_rendering_needs_no_torch():
-    code = "import sys, distill.render, distill.models; sys.exit('torch' in sys.modules)"
+    modules = "sys, distill.sequences.render, distill.models.models"
+    code = f"import {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

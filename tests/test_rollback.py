@@ -9,12 +9,12 @@ import pytest
 
 from apprentice.build import make_store
 from apprentice.commands.run import new_run
-from apprentice.config import Config, load
-from apprentice.promises import Promise, conditions, read_promise, write_promise
-from apprentice.rollback import held_to, watch_over
+from apprentice.gate.promises import Promise, conditions, read_promise, write_promise
+from apprentice.gate.rollback import held_to, watch_over
+from apprentice.settings.config import Config, load
 from environments.episode import Ending, Split
-from memory.intervals import wilson
-from memory.proof import Outcome
+from memory.proof.intervals import wilson
+from memory.proof.proof import Outcome
 from store_worker import an_episode
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from memory.errors import UnknownIdError
-from memory.proof import Outcome
-from memory.rounds import Round, Rounds
+from memory.proof.proof import Outcome
+from memory.proof.rounds import Round, Rounds
+from memory.store.errors import UnknownIdError
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from distill.logprobs import decision_logprobs
-from distill.sampling import choose, stream
-from distill.trie import Decision
+from distill.engine.sampling import choose, stream
+from distill.models.logprobs import decision_logprobs
+from distill.sequences.trie import Decision
 
 LOGITS = np.array([0.0, 1.0, -1.0, 2.0])
 

@@ -1,6 +1,6 @@
-from distill.sampling import stream
-from distill.schedule import GRACE, TICK_TOKENS, WORTH_COPYING, Planned, Schedule, Writing
-from distill.trie import grow
+from distill.engine.sampling import stream
+from distill.engine.schedule import GRACE, TICK_TOKENS, WORTH_COPYING, Planned, Schedule, Writing
+from distill.sequences.trie import grow
 
 RULES = tuple(range(100, 100 + 2 * WORTH_COPYING + 8))
 

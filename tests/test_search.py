@@ -23,7 +23,7 @@ from bench.search import QUICK, steps_per_s
 from environments.environment import ongoing
 from environments.episode import Completion, Ending, Split
 from environments.household.household import Household
-from memory.intervals import wilson
+from memory.proof.intervals import wilson
 from practicing import Dawdling
 from small_house import small_house, walk
 from thickets import (

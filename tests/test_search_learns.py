@@ -12,9 +12,9 @@ from agent.search.tree import Branch
 from apprentice.build import make_library, make_rig
 from apprentice.commands.learn import check
 from apprentice.commands.search import NoWeightsError, search
-from apprentice.searching import TREES, _value, head_file
+from apprentice.runs.searching import TREES, _value, head_file
 from environments.episode import Split
-from memory.items import Demonstration, Lesson
+from memory.knowledge.items import Demonstration, Lesson
 from tiny_learner import importing, install_world, save_tiny_model, small_config
 
 TASKS = 3

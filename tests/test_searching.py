@@ -2,7 +2,7 @@
 
 import pytest
 
-from distill.searching import Searcher, Whereabouts, kind_of, practicable, surveyed
+from distill.teaching.searching import Searcher, Whereabouts, kind_of, practicable, surveyed
 from environments.environment import ongoing
 from environments.episode import Ending, Split
 from environments.household.games import KINDS

@@ -7,17 +7,17 @@ import openai
 import pytest
 
 from agent.scripted import Scripted
-from apprentice.listening import behind_token
 from apprentice.serve.answering import Local, Upstream
 from apprentice.serve.app import Counter, create_app
+from apprentice.serve.listening import behind_token
 from apprentice.serve.sessions import Place, Sessions
 from bench.windows import serving as in_thread
-from distill.engine import LocalPolicy, LocalSettings
+from distill.engine.engine import LocalPolicy, LocalSettings
 from endpoint import refuses, says, sends_raw, serving
 from environments.episode import Ending
 from environments.transcript import Origin
 from learning import tiny_model, tokenizer
-from memory.store import Store
+from memory.store.store import Store
 from reminding import Reminding
 from store_worker import MORNING
 

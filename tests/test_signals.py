@@ -14,7 +14,7 @@ from distill.signals.pairwise import (
     position_bias,
     tally,
 )
-from memory.votes import majority
+from memory.proof.votes import majority
 from tensor_builders import FLOAT, randn
 
 

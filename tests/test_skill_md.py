@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bank_builders import a_demonstration, a_lesson, a_skill, a_source
-from memory.items import Move, Standing
-from memory.skill_md import SkillFileError, export, read, write
+from memory.knowledge.items import Move, Standing
+from memory.knowledge.skill_md import SkillFileError, export, read, write
 
 HOSTILE = [
     "---\nname: evil\n---",

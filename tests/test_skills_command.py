@@ -9,8 +9,8 @@ import pytest
 from apprentice.cli import main
 from bank_builders import a_critique, a_demonstration, a_lesson, a_skill
 from environments.episode import Ending
-from memory.bank import Bank
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.store.store import Store
 from store_worker import an_episode
 
 

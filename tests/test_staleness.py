@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from apprentice.acting import Acting
 from apprentice.build import make_store
-from apprentice.staleness import ages, fresh
-from distill.adapters import LINEAGE, Adapters
-from distill.encode import Reason
+from apprentice.distilling.staleness import ages, fresh
+from apprentice.settings.acting import Acting
+from distill.models.adapters import LINEAGE, Adapters
+from distill.sequences.encode import Reason
 from distilling import library_of, offered, practised, settings_of
 from tiny_learner import save_tiny_model
 

@@ -11,11 +11,11 @@ from sqlalchemy import text
 
 from environments.episode import Ending, Split
 from environments.wire import episode_to_json
-from memory.body import packing, unpack
-from memory.database import connect, writing
-from memory.errors import StoreError, UnknownIdError
-from memory.records import Run, row_of
-from memory.store import BATCH, Store
+from memory.store.body import packing, unpack
+from memory.store.database import connect, writing
+from memory.store.errors import StoreError, UnknownIdError
+from memory.store.records import Run, row_of
+from memory.store.store import BATCH, Store
 from store_worker import MORNING, TASK, an_episode
 
 
@@ -317,7 +317,7 @@ def test_listing_loads_neither_pydantic_nor_alembic(database):
     with Store.open(database) as store:
         store.add(an_episode())
     listing = (
-        "import sys; from memory.store import Store\n"
+        "import sys; from memory.store.store import Store\n"
         f"with Store.open({str(database)!r}) as store: print([row.id for row in store.rows()])\n"
         "print(sorted({'alembic', 'pydantic'} & set(sys.modules)))"
     )

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from memory.errors import StoreError
-from memory.store import Store
+from memory.store.errors import StoreError
+from memory.store.store import Store
 from store_worker import an_episode
 
 WORKER = Path(__file__).with_name("store_worker.py")

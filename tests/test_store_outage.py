@@ -8,7 +8,7 @@ import time
 import pytest
 
 from command import APPRENTICE, apprentice, environment, one_line
-from memory.store import Store
+from memory.store.store import Store
 
 EPISODES = 24
 RUN = ("run", "--episodes", EPISODES, "--policy", "random", "--width", "2", "--steps", "60")

@@ -1,7 +1,7 @@
 """Where the store and the index are is a matter of today: no run keeps it, nor a secret."""
 
-from apprentice.config import load
-from apprentice.freezing import frozen_settings, thaw
+from apprentice.settings.config import load
+from apprentice.settings.freezing import frozen_settings, thaw
 
 SECRETS = {
     "store": {"url": "postgresql://me:sesame@db/x"},

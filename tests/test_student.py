@@ -6,18 +6,18 @@ from dataclasses import replace
 import pytest
 import torch
 
-from distill.attention import BlockwiseAttention
-from distill.batch import Source
-from distill.collate import Chosen, Work, collate, pack, rows_of
-from distill.divergence import reverse_kl
-from distill.encode import Reading
-from distill.engine import LocalPolicy, LocalSettings
+from distill.engine.engine import LocalPolicy, LocalSettings
+from distill.models.student import Lora, Student, Trained
+from distill.models.weights import dense
+from distill.objectives.divergence import reverse_kl
 from distill.objectives.imitate import imitate
 from distill.objectives.self_distill import distill
-from distill.student import Lora, Student, Trained
-from distill.teaching import referred, taught
-from distill.train import Pace, Training
-from distill.weights import dense
+from distill.sequences.attention import BlockwiseAttention
+from distill.sequences.batch import Source
+from distill.sequences.collate import Chosen, Work, collate, pack, rows_of
+from distill.sequences.encode import Reading
+from distill.teaching.teaching import referred, taught
+from distill.training.train import Pace, Training
 from environments.transcript import Turn, opening
 from learning import (
     MOVES,

@@ -7,16 +7,16 @@ from itertools import count
 import pytest
 import torch
 
-from distill.batch import Source
-from distill.checkpoint import UnlikeError
-from distill.collate import Chosen, collate, rows_of
-from distill.curriculum import compared
-from distill.encode import HeldOutError, Reading, Reason
-from distill.presets import PRESETS
-from distill.rails import Rails
-from distill.study import Bounds, Spent, study
-from distill.teaching import taught
-from distill.train import Pace, Training
+from distill.objectives.presets import PRESETS
+from distill.sequences.batch import Source
+from distill.sequences.collate import Chosen, collate, rows_of
+from distill.sequences.encode import HeldOutError, Reading, Reason
+from distill.teaching.curriculum import compared
+from distill.teaching.teaching import taught
+from distill.training.checkpoint import UnlikeError
+from distill.training.rails import Rails
+from distill.training.study import Bounds, Spent, study
+from distill.training.train import Pace, Training
 from environments.episode import Split
 from learning import a_task, an_episode, tiny_encoder, tiny_student
 

@@ -8,7 +8,7 @@ from agent.tagging import tag
 from bank_builders import a_demonstration, a_lesson, a_skill
 from criticizing import FAILED
 from environments.transcript import Origin
-from memory.credit import Tag
+from memory.proof.credit import Tag
 
 SHOWN = (a_lesson(id="L1"), a_skill(id="S2"), a_demonstration(id="D3"))
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from distill.teacher import follow, lag, trust_region
+from distill.teaching.teacher import follow, lag, trust_region
 from tensor_builders import FLOAT, randn
 
 

@@ -4,8 +4,8 @@ import json
 import pytest
 from rich.console import Console
 
-from apprentice.report import wilson
-from apprentice.terminal import Lines, Tally, inert, say_json, table
+from apprentice.terminal.report import wilson
+from apprentice.terminal.terminal import Lines, Tally, inert, say_json, table
 
 
 class Clock:

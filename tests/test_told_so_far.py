@@ -5,7 +5,7 @@ import json
 import pytest
 
 from agent.search.critics import Aspect, WorldCritic
-from apprentice.searching import Searching, told_so_far
+from apprentice.runs.searching import Searching, told_so_far
 from thickets import Knowing, Thicket, critics, searched
 
 WORLD = Thicket(depth=4, width=3, goals={(0, 1, 2, 0), (0, 1, 2, 1)})

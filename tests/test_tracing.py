@@ -19,16 +19,16 @@ from agent.attempt import Limits
 from agent.scripted import RandomPolicy, Scripted
 from apprentice import build
 from apprentice.commands import learn
-from apprentice.config import load
-from apprentice.runs import Rig, carry_out, plan
-from apprentice.tracing import Spans, exporting
+from apprentice.runs.runs import Rig, carry_out, plan
+from apprentice.runs.tracing import Spans, exporting
+from apprentice.settings.config import load
 from command import APPRENTICE, environment
 from environments.episode import Ending, Split
 from environments.errors import UserError
 from environments.household.household import Household
 from loopback import Quiet, running
-from memory.records import Run
-from memory.store import Store
+from memory.store.records import Run
+from memory.store.store import Store
 from practicing import NOON, ticking
 from reminding import Reminding
 from tiny_learner import install_workshop, save_tiny_model, small_config

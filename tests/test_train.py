@@ -7,16 +7,16 @@ from math import isnan
 import pytest
 import torch
 
-from distill.batch import Source
-from distill.collate import Chosen, collate, rows_of
-from distill.curriculum import compared, internalised
-from distill.encode import Reading
+from distill.models.student import OutOfMemoryError, Trained
 from distill.objectives.imitate import imitate
-from distill.presets import DEFAULT, PRESETS, PresetError, preset_of
-from distill.rails import Rails
-from distill.student import OutOfMemoryError, Trained
-from distill.teaching import taught
-from distill.train import RATES, Pace, Training, scalars, train
+from distill.objectives.presets import DEFAULT, PRESETS, PresetError, preset_of
+from distill.sequences.batch import Source
+from distill.sequences.collate import Chosen, collate, rows_of
+from distill.sequences.encode import Reading
+from distill.teaching.curriculum import compared, internalised
+from distill.teaching.teaching import taught
+from distill.training.rails import Rails
+from distill.training.train import RATES, Pace, Training, scalars, train
 from environments.errors import UnknownNameError
 from learning import an_episode, tiny_encoder, tiny_student
 
@@ -216,7 +216,7 @@ def test_both_kinds_of_training_have_a_rate():
 OWN = """
 from distill.objectives.negative import sparing
 from distill.objectives.reinforce import clipped, reinforce
-from distill.presets import Preset
+from distill.objectives.presets import Preset
 
 GENTLE = Preset(objective=sparing(reinforce(clipped())), practises=True, teaches=False)
 SUM = 3

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distill.trie import Decision, choices, decisions, forced, grow
+from distill.sequences.trie import Decision, choices, decisions, forced, grow
 
 END = 0
 APPLE_1 = (7, 8, 1, END)

@@ -13,14 +13,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from distill.batch import Batch, Logprobs, Source
-from distill.collate import collate, rows_of
-from distill.curriculum import demonstrated
-from distill.divergence import k3
-from distill.encode import Reading
+from distill.objectives.divergence import k3
 from distill.objectives.imitate import imitate
 from distill.objectives.objective import mean
 from distill.objectives.reinforce import clipped, reinforce, truncated
+from distill.sequences.batch import Batch, Logprobs, Source
+from distill.sequences.collate import collate, rows_of
+from distill.sequences.encode import Reading
+from distill.teaching.curriculum import demonstrated
 from learning import an_episode, tiny_encoder, tiny_model, tiny_student
 from tensor_builders import a_batch, gradient, randn
 

@@ -7,9 +7,9 @@ from shutil import rmtree
 import pytest
 
 from apprentice.audits.conduct import judge_or_self
-from apprentice.audits.past import past_policies
-from apprentice.audits.place import AuditError
-from apprentice.audits.trust import (
+from apprentice.findings.past import past_policies
+from apprentice.findings.place import AuditError
+from apprentice.findings.trust import (
     UntrustedError,
     Vouched,
     corrections,
@@ -17,15 +17,15 @@ from apprentice.audits.trust import (
     trusted,
 )
 from auditing import a_config, an_audit
-from distill.adapters import Adapters
-from distill.collate import Chosen
-from distill.encode import Reading
+from distill.models.adapters import Adapters
+from distill.sequences.collate import Chosen
+from distill.sequences.encode import Reading
 from environments.anchor import Anchor
 from environments.episode import Split
 from learning import a_lineage, an_episode, tiny_student, tokenizer
-from memory.annotations import Annotation
-from memory.intervals import Interval
-from memory.store import Store
+from memory.bank.annotations import Annotation
+from memory.proof.intervals import Interval
+from memory.store.store import Store
 
 NOON = datetime(2026, 11, 24, tzinfo=UTC)
 GOOD, BAD = Interval(0.02, 0.2), Interval(-0.2, -0.02)

@@ -5,8 +5,8 @@ from typing import Any, cast
 import pytest
 import torch
 
-from distill.render import Renderer
-from distill.value import Features, ValueHead
+from distill.models.value import Features, ValueHead
+from distill.sequences.render import Renderer
 from environments.transcript import Message, Origin, opening
 from tiny_models import a_model, a_tokenizer
 

@@ -16,21 +16,21 @@ import pytest
 import torch
 
 from agent.endpoint import Endpoint, EndpointError
-from apprentice.acting import Acting, Named
 from apprentice.build import make_policy
-from apprentice.config import Actor, Config, Vllm
 from apprentice.doctor import CHECKS, State
-from apprentice.jobs import learner
+from apprentice.loop.jobs import learner
+from apprentice.settings.acting import Acting, Named
+from apprentice.settings.config import Actor, Config, Vllm
 from apprentice.vllm.build import start_of
 from apprentice.vllm.policy import VllmPolicy
 from apprentice.vllm.server import VARIABLES, Elsewhere, NoVllmError, Server, Start
 from apprentice.vllm.version import Version, version_of
 from command import apprentice, environment, one_line
-from distill.adapters import Adapters
-from distill.encode import Encoded, Reading
-from distill.mismatch import compared, mismatch
-from distill.render import Renderer
-from distill.trained import Trained
+from distill.models.adapters import Adapters
+from distill.models.trained import Trained
+from distill.sequences.encode import Encoded, Reading
+from distill.sequences.render import Renderer
+from distill.training.mismatch import compared, mismatch
 from environments.episode import Step
 from environments.errors import ContextFullError
 from environments.transcript import Turn, opening

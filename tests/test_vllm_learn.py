@@ -7,11 +7,11 @@ from collections import Counter
 import pytest
 
 from agent.endpoint import EndpointError
-from apprentice.acting import Named
-from apprentice.audits.sample import name_of
 from apprentice.build import make_store
 from apprentice.commands.learn import learn, open_rounds
+from apprentice.findings.sample import name_of
 from apprentice.loop.reports import record_of
+from apprentice.settings.acting import Named
 from apprentice.vllm.server import NoVllmError
 from apprentice.vllm.sharing import FullTrainingError, serving
 from tiny_learner import install_workshop, save_tiny_model, small_config

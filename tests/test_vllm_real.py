@@ -15,16 +15,16 @@ import pytest
 import torch
 
 from agent.endpoint import Endpoint, EndpointError
-from apprentice.acting import Acting
-from apprentice.config import Actor, Budget, Config, Vllm
+from apprentice.audits.twins import twins
+from apprentice.settings.acting import Acting
+from apprentice.settings.config import Actor, Budget, Config, Vllm
 from apprentice.vllm.policy import VllmPolicy
 from apprentice.vllm.server import INSTALL, Server, Start
-from apprentice.vllm.twins import twins
 from apprentice.vllm.version import version_of
-from distill.adapters import Adapters, Lineage, load_student
-from distill.models import load_tokenizer
-from distill.render import Renderer
-from distill.trained import Trained
+from distill.models.adapters import Adapters, Lineage, load_student
+from distill.models.models import load_tokenizer
+from distill.models.trained import Trained
+from distill.sequences.render import Renderer
 from environments.episode import Split
 from environments.transcript import Turn, opening
 from real_model import kept_model

@@ -7,18 +7,18 @@ from dataclasses import replace
 
 import pytest
 
-from apprentice.jobs import once, unfinished
-from apprentice.lessons import lessons
-from apprentice.orders import Order, ordered, write_order
+from apprentice.distilling.lessons import lessons
+from apprentice.loop.jobs import once, unfinished
+from apprentice.settings.orders import Order, ordered, write_order
 from auditing import an_audit
 from bank_builders import a_source
-from distill.batch import Source
+from distill.sequences.batch import Source
 from distilling import KilledError, library_of, lived_in, offered, settings_of
 from environments.anchor import Anchor
 from environments.episode import Split
-from memory.annotations import Annotation
-from memory.errors import UnknownIdError
-from memory.items import Critique
+from memory.bank.annotations import Annotation
+from memory.knowledge.items import Critique
+from memory.store.errors import UnknownIdError
 from practicing import NOON
 
 

@@ -6,8 +6,8 @@ from starlette.testclient import TestClient
 
 from apprentice.web.app import create_app
 from apprentice.web.guard import COOKIE
-from memory.credit import credit
-from memory.items import Standing, text_of
+from memory.knowledge.items import Standing, text_of
+from memory.proof.credit import credit
 from store_worker import an_episode
 from windowed import hostile, looking, real_home
 

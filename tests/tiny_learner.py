@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from apprentice.config import Config, load
+from apprentice.settings.config import Config, load
 from tiny_models import a_model, a_tokenizer
 
 SMALL: dict[str, Any] = {

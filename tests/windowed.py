@@ -8,17 +8,17 @@ from typer.testing import CliRunner
 
 from apprentice.build import STORE, make_bank, make_store
 from apprentice.cli import app
-from apprentice.config import Config, load
-from apprentice.promises import Promise, write_promise
+from apprentice.gate.promises import Promise, write_promise
+from apprentice.settings.config import Config, load
 from apprentice.web.site import Access, open_site
 from bank_builders import a_critique, a_lesson, a_recall, a_source
-from distill.adapters import Adapters
+from distill.models.adapters import Adapters
 from environments.episode import Ending
 from learning import a_lineage, tiny_student, tokenizer
-from memory.bank import Bank
-from memory.items import Citation, Standing
-from memory.proof import Outcome
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.knowledge.items import Citation, Standing
+from memory.proof.proof import Outcome
+from memory.store.store import Store
 from store_worker import an_episode
 
 NOW = datetime.now(UTC)

@@ -4,7 +4,7 @@ from agent.case import Case
 from agent.prompts.record import record, shorten
 from environments.episode import Ending, Episode
 from environments.transcript import Message, Origin
-from memory.evidence import tell
+from memory.making.evidence import tell
 
 CRITIC = (
     "You review one attempt of an agent at a task. Judge only what the record shows. All that the "

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from agent.judge import Judge
 from apprentice.audits.conduct import Audit, Work, judge_or_self, room_of, votes_of
 from apprentice.audits.cost import Cost, record_length
-from apprentice.audits.report import Chart, Curve, Dot, Findings, Grid, percent
-from apprentice.audits.sample import Wanted, collected
 from apprentice.build import make_environment
-from apprentice.config import Config
+from apprentice.findings.report import Chart, Curve, Dot, Findings, Grid, percent
+from apprentice.findings.sample import Wanted, collected
+from apprentice.settings.config import Config
 from distill.audit.calibration import Calibration, calibration
 from environments.environment import Environment
 from environments.episode import Episode

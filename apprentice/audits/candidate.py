@@ -7,7 +7,6 @@ may object to its promotion; the other two are objections that the gate computes
 import secrets
 import shutil
 
-from apprentice.acting import Named, find_acting
 from apprentice.audits.calibration import CALIBRATION, OFF
 from apprentice.audits.calibration import Options as Confidences
 from apprentice.audits.conduct import Audit, Chosen, Work, carry_out, option_values
@@ -15,12 +14,13 @@ from apprentice.audits.diversity import DIVERSITY
 from apprentice.audits.diversity import Options as Ranges
 from apprentice.audits.hacking import HACKING, LEAST
 from apprentice.audits.hacking import Options as Practice
-from apprentice.audits.place import Begun, begin, keep_beside
-from apprentice.audits.report import Findings, Report
-from apprentice.audits.sample import FEWEST, TooFewError, Wanted, exactly
 from apprentice.build import make_home, now
-from apprentice.config import Config
-from apprentice.freezing import frozen_settings
+from apprentice.findings.place import Begun, begin, keep_beside
+from apprentice.findings.report import Findings, Report
+from apprentice.findings.sample import FEWEST, TooFewError, Wanted, exactly
+from apprentice.settings.acting import Named, find_acting
+from apprentice.settings.config import Config
+from apprentice.settings.freezing import frozen_settings
 from distill.audit.hacking import Sign
 from environments.episode import Split
 

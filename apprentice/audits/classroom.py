@@ -20,17 +20,17 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from agent.attempt import Attempt, Limits
 from agent.practice import practice
-from apprentice.acting import BASE, Named, find_acting
 from apprentice.build import make_environment, now
-from apprentice.distilling import open_encoder, open_training
+from apprentice.distilling.distilling import open_encoder, open_training
+from apprentice.settings.acting import BASE, Named, find_acting
 from distill.audit.twins import Arm, repaid
-from distill.curriculum import compared, dealt, demonstrated, grouped
-from distill.engine import LocalPolicy, LocalSettings
-from distill.excursions import Guide, excursion
-from distill.presets import PRESETS, Preset
-from distill.searching import surveyed
-from distill.study import study
-from distill.train import Training
+from distill.engine.engine import LocalPolicy, LocalSettings
+from distill.objectives.presets import PRESETS, Preset
+from distill.teaching.curriculum import compared, dealt, demonstrated, grouped
+from distill.teaching.excursions import Guide, excursion
+from distill.teaching.searching import surveyed
+from distill.training.study import study
+from distill.training.train import Training
 from environments.episode import Ending, Episode, Split, Task
 from environments.seed import derive
 
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
     from apprentice.audits.cost import Spent
     from apprentice.audits.lesson import Lesson
-    from apprentice.config import Config
-    from distill.collate import Chosen
-    from distill.encode import Encoder
+    from apprentice.settings.config import Config
+    from distill.sequences.collate import Chosen
+    from distill.sequences.encode import Encoder
     from environments.environment import Environment
 
 

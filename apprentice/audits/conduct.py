@@ -11,16 +11,16 @@ from typing import Any, Generic, TypeVar
 
 from agent.judge import ROOM, Judge
 from agent.policy import Policy
-from apprentice.acting import BASE, LOCAL, Named
 from apprentice.audits.answers import Answers
 from apprentice.audits.cost import Announced, Cost, Spent, announce
-from apprentice.audits.past import PAST, past_policies
-from apprentice.audits.place import AuditError, Begun, Place
-from apprentice.audits.progress import counting
-from apprentice.audits.report import Findings, Made, Report
-from apprentice.audits.sample import Wanted, collect, load, name_of, play_all
 from apprentice.build import make_policy, make_store, now
-from apprentice.config import Config
+from apprentice.findings.past import PAST, past_policies
+from apprentice.findings.place import AuditError, Begun, Place
+from apprentice.findings.progress import counting
+from apprentice.findings.report import Findings, Made, Report
+from apprentice.findings.sample import Wanted, collect, load, name_of, play_all
+from apprentice.settings.acting import BASE, LOCAL, Named
+from apprentice.settings.config import Config
 from environments.episode import Episode
 
 Chosen = TypeVar("Chosen")
@@ -89,7 +89,7 @@ def foretell(audit: Audit[Chosen], config: Config, options: Chosen) -> Announced
 
 def carry_out(audit: Audit[Chosen], work: Work, options: Chosen) -> Report:
     """Do what is left of an audit, and return its report; its folder keeps it."""
-    from apprentice.audits.place import keep
+    from apprentice.findings.place import keep
 
     announced = foretell(audit, work.config, options)
     with work.place.held():

@@ -11,12 +11,12 @@ from statistics import fmean
 from typing import Any
 
 from agent.prompts.record import record
-from apprentice.audits.place import newest_first
-from apprentice.audits.sample import Sample, name_of
 from apprentice.build import make_store
-from apprentice.config import Config
-from memory.records import Run
-from memory.store import Store
+from apprentice.findings.place import newest_first
+from apprentice.findings.sample import Sample, name_of
+from apprentice.settings.config import Config
+from memory.store.records import Run
+from memory.store.store import Store
 
 EPISODE_S = 3.0
 """Seconds of an episode where none was timed: 30 steps at 10 a second, as the embedded model makes

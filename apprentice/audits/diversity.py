@@ -12,12 +12,12 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from apprentice.acting import BASE, LOCAL, Named
 from apprentice.audits.conduct import Audit, Groups, Work
 from apprentice.audits.cost import Cost
-from apprentice.audits.report import Chart, Curve, Dot, Findings, Grid, between, percent, signed
-from apprentice.audits.sample import TooFewError, Wanted, collected, exactly
-from apprentice.config import Config
+from apprentice.findings.report import Chart, Curve, Dot, Findings, Grid, between, percent, signed
+from apprentice.findings.sample import TooFewError, Wanted, collected, exactly
+from apprentice.settings.acting import BASE, LOCAL, Named
+from apprentice.settings.config import Config
 from distill.audit.diversity import Diversity, Variety, diversity, variety
 from environments.episode import Episode, Split
 from environments.seed import derive

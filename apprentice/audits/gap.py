@@ -29,10 +29,10 @@ from apprentice.audits.hearing import (
     biases,
     hear,
 )
-from apprentice.audits.past import ALL, past_policies
-from apprentice.audits.report import Bar, Findings, Grid, Whiskers, between, percent, signed
-from apprentice.audits.sample import Wanted, collected, name_of
-from apprentice.config import Config
+from apprentice.findings.past import ALL, past_policies
+from apprentice.findings.report import Bar, Findings, Grid, Whiskers, between, percent, signed
+from apprentice.findings.sample import Wanted, collected, name_of
+from apprentice.settings.config import Config
 from distill.audit.gap import Gap, at_least, best, measure, soft, together
 from environments.seed import derive
 

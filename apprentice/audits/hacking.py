@@ -20,10 +20,10 @@ from agent.judge import UNDECIDED
 from apprentice.audits.beliefs import Beliefs, believe
 from apprentice.audits.conduct import Audit, Work, judge_or_self, room_of, votes_of
 from apprentice.audits.cost import Cost, record_length
-from apprentice.audits.report import Chart, Curve, Dot, Findings, Grid, percent, signed
-from apprentice.audits.sample import Sample, TooFewError
 from apprentice.build import make_bank, make_environment, make_store
-from apprentice.config import Config
+from apprentice.findings.report import Chart, Curve, Dot, Findings, Grid, percent, signed
+from apprentice.findings.sample import Sample, TooFewError
+from apprentice.settings.config import Config
 from distill.audit.hacking import (
     FLAT_EVALUATIONS,
     Alarm,
@@ -36,9 +36,9 @@ from distill.audit.hacking import (
 )
 from environments.environment import Environment
 from environments.episode import Ending, Episode, Split
-from memory.bank import Bank
-from memory.items import Critique
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.knowledge.items import Critique
+from memory.store.store import Store
 
 LOOKED_AT = 5_000
 """Newest episodes that are looked at; older ones were made by policies long replaced."""

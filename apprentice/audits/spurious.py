@@ -17,19 +17,19 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from apprentice.acting import BASE, LOCAL, Named, find_acting
 from apprentice.audits.conduct import Audit, Work
 from apprentice.audits.cost import Cost
 from apprentice.audits.lesson import Lesson
-from apprentice.audits.place import AuditError
-from apprentice.audits.progress import counting
-from apprentice.audits.report import Bar, Findings, Grid, Whiskers, between, percent, signed
-from apprentice.audits.sample import name_of
-from apprentice.config import Config
+from apprentice.findings.place import AuditError
+from apprentice.findings.progress import counting
+from apprentice.findings.report import Bar, Findings, Grid, Whiskers, between, percent, signed
+from apprentice.findings.sample import name_of
+from apprentice.settings.acting import BASE, LOCAL, Named, find_acting
+from apprentice.settings.config import Config
 from distill.audit.bootstrap import resampled_means, spread
 from distill.audit.spurious import Reading, Spurious, Twin, spurious
 from environments.seed import derive
-from memory.intervals import Interval
+from memory.proof.intervals import Interval
 
 if TYPE_CHECKING:
     from apprentice.audits.classroom import Classroom

@@ -14,22 +14,22 @@ from agent.critic import Critic
 from agent.evidence_critic import NAME as EVIDENCE
 from agent.evidence_critic import EvidenceCritic
 from agent.policy import Policy
-from apprentice.audits.past import past_policies
-from apprentice.audits.sample import name_of
 from apprentice.build import make_bank, make_embedder, make_environment, make_judge, make_store, now
-from apprentice.config import Config, World
-from apprentice.freezing import StaleSettingsError, thaw
-from apprentice.proving import PROOF
-from apprentice.terminal import aside, inert, out, say_json
+from apprentice.findings.past import past_policies
+from apprentice.findings.sample import name_of
+from apprentice.gate.proving import PROOF
+from apprentice.settings.config import Config, World
+from apprentice.settings.freezing import StaleSettingsError, thaw
+from apprentice.terminal.terminal import aside, inert, out, say_json
 from environments.environment import Environment
 from environments.episode import Episode, Split
 from environments.errors import UserError
 from environments.registry import names
-from memory.alike import alike
-from memory.bank import Bank
-from memory.errors import UnknownIdError
-from memory.items import Item, Standing
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.knowledge.items import Item, Standing
+from memory.making.alike import alike
+from memory.store.errors import UnknownIdError
+from memory.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)

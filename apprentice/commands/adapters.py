@@ -10,18 +10,18 @@ from typing import Any
 
 from rich.text import Text
 
-from apprentice.acting import ADAPTERS, BASE
 from apprentice.build import make_home, make_store
-from apprentice.config import Config
-from apprentice.orders import Report, read_report
-from apprentice.promises import Promise, read_promise
-from apprentice.terminal import SHORT_ID, duration, ending, inert, out, say_json, table
-from distill.adapters import Adapters, Lineage
+from apprentice.gate.promises import Promise, read_promise
+from apprentice.settings.acting import ADAPTERS, BASE
+from apprentice.settings.config import Config
+from apprentice.settings.orders import Report, read_report
+from apprentice.terminal.terminal import SHORT_ID, duration, ending, inert, out, say_json, table
+from distill.models.adapters import Adapters, Lineage
 from environments.episode import Episode
 from environments.errors import UserError
-from memory.errors import UnknownIdError
-from memory.proof import Outcome
-from memory.store import Store
+from memory.proof.proof import Outcome
+from memory.store.errors import UnknownIdError
+from memory.store.store import Store
 
 CONVERTER = "convert_hf_to_gguf.py"
 """llama.cpp's own, which knows every architecture; it is in no Python package."""
@@ -95,8 +95,8 @@ def export(config: Config, name: str, to: Path, *, as_json: bool) -> None:
     """Write an adapter as one whole model, and as a GGUF where that can be done."""
     import torch
 
-    from distill.adapters import export as write
-    from distill.models import resolve
+    from distill.models.adapters import export as write
+    from distill.models.models import resolve
 
     kept = _kept(config)
     base = resolve(kept.lineage(name).base, config.cache)
@@ -243,7 +243,7 @@ def _gguf(folder: Path, target: Path, name: str) -> tuple[Path | None, str]:
     converter = shutil.which(CONVERTER)
     if converter is not None:
         return _converted(converter, folder, target), ""
-    from distill.gguf_export import NoGgufError, write_gguf
+    from distill.models.gguf_export import NoGgufError, write_gguf
 
     try:
         return write_gguf(folder, target, name), ""

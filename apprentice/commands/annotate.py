@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.text import Text
 
 from apprentice.build import make_store, now, store_place
-from apprentice.config import Config
-from apprentice.terminal import inert, out, say_json
-from memory.annotations import Annotation, Annotations, check, to_plain
+from apprentice.settings.config import Config
+from apprentice.terminal.terminal import inert, out, say_json
+from memory.bank.annotations import Annotation, Annotations, check, to_plain
 
 
 def annotate(config: Config, episode_id: str, said: Annotation, *, as_json: bool) -> None:

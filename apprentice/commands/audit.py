@@ -16,15 +16,15 @@ from apprentice.audits.conduct import (
     read_options,
 )
 from apprentice.audits.cost import Announced
-from apprentice.audits.page import page
-from apprentice.audits.place import Begun, Place, begin, keep_beside, to_resume
-from apprentice.audits.report import Report, plain
-from apprentice.audits.sample import exactly
 from apprentice.build import make_home, now
 from apprentice.commands.run import EXIT_INTERRUPTED, EXIT_STOPPED
-from apprentice.config import Config
-from apprentice.freezing import frozen_settings, thaw
-from apprentice.terminal import aside, inert, out, say_json, table
+from apprentice.findings.page import page
+from apprentice.findings.place import Begun, Place, begin, keep_beside, to_resume
+from apprentice.findings.report import Report, plain
+from apprentice.findings.sample import exactly
+from apprentice.settings.config import Config
+from apprentice.settings.freezing import frozen_settings, thaw
+from apprentice.terminal.terminal import aside, inert, out, say_json, table
 from environments.errors import UserError
 
 

@@ -5,16 +5,16 @@ from pathlib import Path
 from rich.text import Text
 
 from agent.attempt import Attempt
-from apprentice.acting import settled
 from apprentice.build import make_rig, run_lock
 from apprentice.commands.exam import difference, table_of
 from apprentice.commands.learn import LOCK, begin_round, carry_on, open_rounds, plain
 from apprentice.commands.run import new_run, practise
-from apprentice.config import Config
 from apprentice.loop.reports import Record
-from apprentice.terminal import Bar, Lines, aside, ending, inert, out, say_json, tell
+from apprentice.settings.acting import settled
+from apprentice.settings.config import Config
+from apprentice.terminal.terminal import Bar, Lines, aside, ending, inert, out, say_json, tell
 from environments.episode import Episode, Split, Step
-from memory.proof import Outcome, sentence
+from memory.proof.proof import Outcome, sentence
 
 HOME = Path(".apprentice-demo")
 """Where the demo keeps everything: a policy that learned the easiest rooms is nobody's own."""

@@ -9,10 +9,10 @@ from functools import partial
 from rich.text import Text
 
 from apprentice.build import make_home, make_library, make_team, now
-from apprentice.config import Config
-from apprentice.jobs import Forecast, Job, alone, follow, forecast, once
-from apprentice.orders import ORDERS, Report
-from apprentice.terminal import aside, duration, inert, out, say_json, table
+from apprentice.loop.jobs import Forecast, Job, alone, follow, forecast, once
+from apprentice.settings.config import Config
+from apprentice.settings.orders import ORDERS, Report
+from apprentice.terminal.terminal import aside, duration, inert, out, say_json, table
 from environments.errors import UserError
 
 LOOKED_UP_S = 60.0
@@ -38,7 +38,7 @@ class StoppedError(UserError, RuntimeError):
 
 def distill(config: Config, *, as_json: bool) -> None:
     """Learn what is worth it, and say what came of it; one of several processes only helps."""
-    from apprentice.watching import watched
+    from apprentice.terminal.watching import watched
 
     home, team = make_home(config), make_team()
     try:

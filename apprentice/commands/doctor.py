@@ -4,9 +4,9 @@ from dataclasses import asdict
 
 from rich.text import Text
 
-from apprentice.config import Config
 from apprentice.doctor import State, examine
-from apprentice.terminal import inert, out, say_json
+from apprentice.settings.config import Config
+from apprentice.terminal.terminal import inert, out, say_json
 
 EXIT_ILL = 1
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.text import Text
 
 from apprentice.build import make_environment
-from apprentice.config import Config
-from apprentice.terminal import inert, out, say_json, table
+from apprentice.settings.config import Config
+from apprentice.terminal.terminal import inert, out, say_json, table
 from environments.check import WHY, check_environment
 from environments.environment import Environment
 from environments.episode import Split

@@ -15,16 +15,16 @@ from rich.text import Text
 
 from apprentice.build import make_bank, make_environment, make_store
 from apprentice.commands.annotate import open_annotations, tell_annotation
-from apprentice.config import Config
-from apprentice.freezing import thaw
-from apprentice.terminal import SHORT_ID, ending, inert, out, say_json, table, tell
+from apprentice.settings.config import Config
+from apprentice.settings.freezing import thaw
+from apprentice.terminal.terminal import SHORT_ID, ending, inert, out, say_json, table, tell
 from environments.environment import Environment
 from environments.episode import Episode
 from environments.errors import UserError
 from environments.transcript import NOT_AN_ACTION
-from memory.annotations import Annotation, to_plain
-from memory.records import EpisodeRow
-from memory.store import Filters, Store
+from memory.bank.annotations import Annotation, to_plain
+from memory.store.records import EpisodeRow
+from memory.store.store import Filters, Store
 
 EXIT_DIFFERS = 1
 

@@ -14,12 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from apprentice.build import now
-from apprentice.config import PREFIX, Config
-from apprentice.exam import Comparison, Seat, Sheet, compare, exam_tasks, leave, seated
-from apprentice.gate import Bar, Gated, gate
-from apprentice.terminal import Tally, aside, out, progress, say_json, table
+from apprentice.gate.exam import Comparison, Seat, Sheet, compare, exam_tasks, leave, seated
+from apprentice.gate.gate import Bar, Gated, gate
+from apprentice.settings.config import PREFIX, Config
+from apprentice.terminal.terminal import Tally, aside, out, progress, say_json, table
 from environments.episode import Split
-from memory.proof import Verdict, sentence
+from memory.proof.proof import Verdict, sentence
 
 UNTOLD = {
     "home", "cache", "policy.use", "seed", "endpoint.api_key", "store.url", "memory.chroma_token",

@@ -5,10 +5,10 @@ from pathlib import Path
 from rich.text import Text
 
 from apprentice.build import make_bank, make_environment, make_store
-from apprentice.config import Config
-from apprentice.export_form import Form
-from apprentice.exports import rows, write
-from apprentice.terminal import out, say_json
+from apprentice.serve.export_form import Form
+from apprentice.serve.exports import rows, write
+from apprentice.settings.config import Config
+from apprentice.terminal.terminal import out, say_json
 
 
 def export(config: Config, form: Form, file: Path, *, as_json: bool) -> None:

@@ -18,16 +18,16 @@ from apprentice.build import (
     run_lock,
     store_place,
 )
-from apprentice.config import Config
-from apprentice.freezing import frozen_settings, thaw
-from apprentice.gate import Gated
+from apprentice.gate.gate import Gated
 from apprentice.loop.reports import Record, StageReport, record_of, to_json
 from apprentice.loop.site import Site
 from apprentice.loop.trace import leaks
-from apprentice.terminal import aside, inert, out, say_json
+from apprentice.settings.config import Config
+from apprentice.settings.freezing import frozen_settings, thaw
+from apprentice.terminal.terminal import aside, inert, out, say_json
 from environments.errors import UserError
-from memory.proof import judge
-from memory.rounds import Round, Rounds
+from memory.proof.proof import judge
+from memory.proof.rounds import Round, Rounds
 
 if TYPE_CHECKING:
     from apprentice.loop.round import Within
@@ -130,7 +130,7 @@ def in_turn(config: Config, kept: Rounds, left: int) -> list[Round]:
         kept: the rounds.
         left: how many are wanted.
     """
-    from apprentice.staleness import rounds_ahead
+    from apprentice.distilling.staleness import rounds_ahead
 
     waiting = [each for each in kept.all() if each.finished is None]
     first = waiting[0] if waiting else begin_round(config, kept)

@@ -3,9 +3,9 @@
 from mcp.server.transport_security import TransportSecuritySettings
 
 from apprentice.build import make_bank, make_store, now
-from apprentice.config import Config
-from apprentice.listening import LOOPBACK, behind_token, listen, secret
-from apprentice.mcp_server import Library, create_server
+from apprentice.serve.listening import LOOPBACK, behind_token, listen, secret
+from apprentice.serve.mcp_server import Library, create_server
+from apprentice.settings.config import Config
 
 
 def serve_mcp(config: Config, *, http: bool) -> None:

@@ -4,9 +4,9 @@ from rich.text import Text
 
 from apprentice.agreement import compare
 from apprentice.build import make_bank, make_embedder, make_index
-from apprentice.config import Config
-from apprentice.terminal import inert, out, say_json
-from memory.embed import embed_missing
+from apprentice.settings.config import Config
+from apprentice.terminal.terminal import inert, out, say_json
+from memory.index.embed import embed_missing
 
 EXIT_DIFFERS = 1
 

@@ -8,13 +8,13 @@ from dataclasses import asdict
 from rich.text import Text
 
 from apprentice.build import make_rig, make_trials, run_lock
-from apprentice.config import Config
+from apprentice.gate.proving import PAIRS, PROOF, TOGETHER, CannotProveError, Court, Ruling, prove
 from apprentice.loop.admission import candidates
-from apprentice.proving import PAIRS, PROOF, TOGETHER, CannotProveError, Court, Ruling, prove
-from apprentice.terminal import SHORT_ID, Tally, out, progress, say_json, table
+from apprentice.settings.config import Config
+from apprentice.terminal.terminal import SHORT_ID, Tally, out, progress, say_json, table
 from environments.errors import UserError
-from memory.bank import Bank
-from memory.items import Item, Standing
+from memory.bank.bank import Bank
+from memory.knowledge.items import Item, Standing
 
 
 class NotACandidateError(UserError, ValueError):

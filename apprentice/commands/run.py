@@ -11,20 +11,30 @@ from datetime import UTC, datetime
 from rich.table import Table
 from rich.text import Text
 
-from apprentice.acting import settled
 from apprentice.build import make_rig, make_store, run_lock
-from apprentice.config import Config
-from apprentice.freezing import frozen_settings, thaw
-from apprentice.proving import to_practise
-from apprentice.report import Summary, summarize
-from apprentice.rollback import Production, watch_over
-from apprentice.runs import Rig, Watcher, carry_out, plan
-from apprentice.searching import Searching, acting_as, sampling
+from apprentice.gate.proving import to_practise
+from apprentice.gate.rollback import Production, watch_over
+from apprentice.runs.runs import Rig, Watcher, carry_out, plan
+from apprentice.runs.searching import Searching, acting_as, sampling
+from apprentice.settings.acting import settled
+from apprentice.settings.config import Config
+from apprentice.settings.freezing import frozen_settings, thaw
 from apprentice.spreading import Workplace, spread
-from apprentice.terminal import Bar, Lines, Tally, aside, inert, out, progress, say_json, table
+from apprentice.terminal.report import Summary, summarize
+from apprentice.terminal.terminal import (
+    Bar,
+    Lines,
+    Tally,
+    aside,
+    inert,
+    out,
+    progress,
+    say_json,
+    table,
+)
 from environments.episode import Ending, Split
 from environments.errors import UserError
-from memory.records import Run
+from memory.store.records import Run
 
 LOCALLY = Workplace()
 EXIT_STOPPED = 3

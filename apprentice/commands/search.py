@@ -6,21 +6,21 @@ from dataclasses import asdict, dataclass
 from time import monotonic
 
 from agent.search.settings import SearchSettings
-from apprentice.acting import LOCAL, Named, settled
 from apprentice.build import make_library, make_rig, now
 from apprentice.commands.absorb import learn_from
 from apprentice.commands.distill import show as show_job
 from apprentice.commands.run import comparison, new_run, practise
-from apprentice.config import Config
-from apprentice.gleaning import Gleaned
-from apprentice.jobs import Job, alone, examined
-from apprentice.orders import Report
-from apprentice.report import Summary
-from apprentice.searching import Searching, sampling
-from apprentice.terminal import out, say_json
+from apprentice.distilling.gleaning import Gleaned
+from apprentice.loop.jobs import Job, alone, examined
+from apprentice.runs.searching import Searching, sampling
+from apprentice.settings.acting import LOCAL, Named, settled
+from apprentice.settings.config import Config
+from apprentice.settings.orders import Report
+from apprentice.terminal.report import Summary
+from apprentice.terminal.terminal import out, say_json
 from environments.episode import Split
 from environments.errors import UserError
-from memory.items import Demonstration, Item
+from memory.knowledge.items import Demonstration, Item
 
 
 class NothingFoundError(UserError, LookupError):
@@ -68,7 +68,10 @@ def search(config: Config, tasks: int, *, value: bool, as_json: bool) -> None:
         raise NoWeightsError(config.policy.use)
     config = settled(_with_budget(config))
     came = _searched(config, tasks, value=value)
-    from apprentice.searched import Found, learn  # torch: a second, needed only from here on
+    from apprentice.distilling.searched import (  # torch: a second, needed only from here on
+        Found,
+        learn,
+    )
 
     with make_library(config) as library, alone(library.orders, now()):
         shown = [each for each in came.items.values() if isinstance(each, Demonstration)]

@@ -2,11 +2,11 @@
 
 from agent.scripted import RandomPolicy
 from apprentice.build import NO_KEY, make_policy, make_rig, now
-from apprentice.config import Config
-from apprentice.listening import behind_token, listen, secret
 from apprentice.serve.answering import Local, Upstream
 from apprentice.serve.app import Counter, create_app
+from apprentice.serve.listening import behind_token, listen, secret
 from apprentice.serve.sessions import Place, Sessions
+from apprentice.settings.config import Config
 
 
 def serve_chat(config: Config, *, as_json: bool) -> None:

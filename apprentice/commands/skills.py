@@ -7,17 +7,17 @@ from pathlib import Path
 from rich.text import Text
 
 from apprentice.build import make_bank, make_store
-from apprentice.config import Config
-from apprentice.terminal import SHORT_ID, inert, out, say_json, table
-from apprentice.wording import changed, headline, measured
+from apprentice.settings.config import Config
+from apprentice.terminal.terminal import SHORT_ID, inert, out, say_json, table
+from apprentice.terminal.wording import changed, headline, measured
 from environments.errors import UserError
-from memory import skill_md
-from memory.bank import Bank, ItemFilters
-from memory.credit import Credit, credit
-from memory.items import Item, Standing, text_of
-from memory.journal import USER
-from memory.lineage import Trace
-from memory.lineage import why as trace
+from memory.bank.bank import Bank, ItemFilters
+from memory.bank.lineage import Trace
+from memory.bank.lineage import why as trace
+from memory.knowledge import skill_md
+from memory.knowledge.items import Item, Standing, text_of
+from memory.knowledge.journal import USER
+from memory.proof.credit import Credit, credit
 
 COLORS = {"-": "red", "+": "green", "@": "cyan"}
 

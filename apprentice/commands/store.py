@@ -5,9 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from apprentice.build import STORE
-from apprentice.terminal import SAID_EVERY_S, aside, out, say_json, table
+from apprentice.terminal.terminal import SAID_EVERY_S, aside, out, say_json, table
 from environments.errors import UserError
-from memory.copying import copy as copy_store
+from memory.store.copying import copy as copy_store
 
 
 class NoStoreError(UserError, LookupError):

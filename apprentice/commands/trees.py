@@ -8,9 +8,9 @@ from rich.tree import Tree
 
 from agent.search.record import Searched, Twig, to_json
 from apprentice.build import make_home, make_store
-from apprentice.config import Config
-from apprentice.searching import TREES, lines_of, read_tree
-from apprentice.terminal import COLORS, inert, out
+from apprentice.runs.searching import TREES, lines_of, read_tree
+from apprentice.settings.config import Config
+from apprentice.terminal.terminal import COLORS, inert, out
 
 BAR = 10
 """Characters of the bar that shows a mean: empty at -1, full at 1."""

@@ -1,7 +1,7 @@
 """`apprentice ui`: the pages, served from this machine until Ctrl-C."""
 
-from apprentice.config import Config
-from apprentice.listening import LOOPBACK, listen, secret
+from apprentice.serve.listening import LOOPBACK, listen, secret
+from apprentice.settings.config import Config
 from apprentice.web.app import create_app
 from apprentice.web.site import Access, open_site
 

@@ -3,10 +3,10 @@
 import shlex
 from dataclasses import replace
 
-from apprentice.acting import LEARNERS, VLLM, Named, find_acting
 from apprentice.build import make_home
-from apprentice.config import Config
-from apprentice.terminal import out, say_json, table
+from apprentice.settings.acting import LEARNERS, VLLM, Named, find_acting
+from apprentice.settings.config import Config
+from apprentice.terminal.terminal import out, say_json, table
 from environments.episode import Split
 from environments.errors import UserError
 
@@ -22,7 +22,7 @@ class NotOursError(UserError, ValueError):
 
 def check(config: Config, split: Split, episodes: int, *, as_json: bool) -> None:
     """Play the same attempts on vLLM and in this process, and print how they differ."""
-    from apprentice.vllm.twins import twins
+    from apprentice.audits.twins import twins
 
     _named(config)
     found = twins(config, split, episodes)

@@ -5,15 +5,15 @@ import time
 from collections.abc import Sequence
 
 from apprentice.build import make_bank, make_rig, make_trials
+from apprentice.gate.proving import Court, Ruling, proves
+from apprentice.gate.proving import prove as judge
 from apprentice.loop.reports import Proved, Record
 from apprentice.loop.site import Site
-from apprentice.proving import Court, Ruling, proves
-from apprentice.proving import prove as judge
-from apprentice.terminal import Tally, progress
-from memory.bank import Bank
-from memory.items import Demonstration, Item, Standing
-from memory.proof import Outcome
-from memory.trials import Trials
+from apprentice.terminal.terminal import Tally, progress
+from memory.bank.bank import Bank
+from memory.knowledge.items import Demonstration, Item, Standing
+from memory.proof.proof import Outcome
+from memory.proof.trials import Trials
 
 
 def prove(site: Site, record: Record) -> Proved:

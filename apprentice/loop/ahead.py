@@ -18,17 +18,17 @@ from typing import Any, TypeAlias
 
 from rich.text import Text
 
-from apprentice.acting import Named, find_acting
-from apprentice.audits.sample import name_of
 from apprentice.build import make_library, make_rig, now
-from apprentice.config import Config
+from apprentice.distilling.staleness import ages, fresh, oldest
+from apprentice.findings.sample import name_of
 from apprentice.loop.practice import make, missing, planned, practising, unbriefed
 from apprentice.loop.reports import Asked, Recalled, record_of, to_json
 from apprentice.loop.site import Site
-from apprentice.runs import Rig
-from apprentice.staleness import ages, fresh, oldest
-from apprentice.terminal import aside
-from distill.encode import Reason
+from apprentice.runs.runs import Rig
+from apprentice.settings.acting import Named, find_acting
+from apprentice.settings.config import Config
+from apprentice.terminal.terminal import aside
+from distill.sequences.encode import Reason
 
 AHEAD = "ahead"
 """The stage of a round under which its plan is kept before it begins."""

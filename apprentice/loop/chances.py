@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import lgamma, prod
 
 from environments.episode import Ending, Task
-from memory.records import EpisodeRow
+from memory.store.records import EpisodeRow
 
 REMEMBERED = 16
 """Newest attempts at a task that count: two rounds of them. Older ones were another policy's."""

@@ -14,7 +14,7 @@ from random import Random
 
 from apprentice.loop.chances import Tried, chances, rates
 from environments.episode import Task
-from memory.records import EpisodeRow
+from memory.store.records import EpisodeRow
 
 CERTAIN = 0.01
 """Odds of 100 are certainty enough: beyond, one task would be practised and no other."""

@@ -1,7 +1,8 @@
 """How a round makes weights: a cold start where the model is bare, then its own attempts.
 
-What is trained, and how, is the business of `apprentice.distilling` and its settings; here it is
-only said from whom, on what, and under which name, so that a killed round asks for the same again.
+What is trained, and how, is the business of `apprentice.distilling.distilling` and its settings;
+here it is only said from whom, on what, and under which name, so that a killed round asks for the
+same again.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -10,11 +11,11 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from time import monotonic
 
-from apprentice.acting import Acting, Named, find_acting
 from apprentice.build import make_library, now
-from apprentice.config import Config
-from apprentice.jobs import alone
-from apprentice.orders import Library, Order, Report, ordered, read_report, write_order
+from apprentice.loop.jobs import alone
+from apprentice.settings.acting import Acting, Named, find_acting
+from apprentice.settings.config import Config
+from apprentice.settings.orders import Library, Order, Report, ordered, read_report, write_order
 
 COLD = "cold-start"
 """The preset that imitates demonstrations."""
@@ -76,8 +77,8 @@ def distil_into(
 
 
 def _learned(config: Config, order: Order, library: Library) -> Report:
-    from apprentice.distilling import distil
-    from apprentice.watching import watched
+    from apprentice.distilling.distilling import distil
+    from apprentice.terminal.watching import watched
 
     with watched(config, order.name) as watch:
         return distil(config, order, library, clock=monotonic, watch=watch)
@@ -90,8 +91,8 @@ def _order(
     for order in ordered(library.orders):
         if order.name == name:
             return order, {}
-    from apprentice.choosing import place_order
-    from apprentice.distilling import open_encoder
+    from apprentice.distilling.choosing import place_order
+    from apprentice.distilling.distilling import open_encoder
 
     encoder = open_encoder(config, library.environment, acting)
     offer = place_order(config, library, acting, encoder, made=now(), only=only)

@@ -7,22 +7,22 @@ from contextlib import contextmanager
 from dataclasses import replace
 from random import Random
 
-from apprentice.acting import ADAPTERS, LEARNERS, Named, settled
 from apprentice.audits.candidate import keep_calibration, keep_diversity, objections
 from apprentice.build import make_bank, make_environment, now
 from apprentice.commands.exam import bar_of
-from apprentice.config import Config
-from apprentice.exam import MEMORY, Comparison, exam_tasks, leave, seated
-from apprentice.gate import Gated, gate, range_veto
-from apprentice.loop.internalise import Probed, probe
+from apprentice.gate.exam import MEMORY, Comparison, exam_tasks, leave, seated
+from apprentice.gate.gate import Gated, gate, range_veto
+from apprentice.gate.internalise import Probed, probe
+from apprentice.gate.promises import Promise, conditions, left_open, read_promise, write_promise
 from apprentice.loop.reports import Examined, Promoted, Record, Settled
 from apprentice.loop.site import Site, practice_of
-from apprentice.promises import Promise, conditions, left_open, read_promise, write_promise
-from apprentice.runs import Watcher
-from apprentice.terminal import Tally, progress
+from apprentice.runs.runs import Watcher
+from apprentice.settings.acting import ADAPTERS, LEARNERS, Named, settled
+from apprentice.settings.config import Config
+from apprentice.terminal.terminal import Tally, progress
 from environments.episode import Split
-from memory.items import Standing
-from memory.proof import Outcome, sentence
+from memory.knowledge.items import Standing
+from memory.proof.proof import Outcome, sentence
 
 NOTHING = Probed(idle=(), tokens_saved=0.0)
 NOTHING_LEFT = Settled()
@@ -32,7 +32,7 @@ def settle(site: Site, _: Record) -> Settled:
     """Go on with the oldest exam that was left undecided and can go on; nothing is decided yet."""
     if Named.parse(site.config.policy.use).kind not in LEARNERS:
         return NOTHING_LEFT
-    from distill.adapters import Adapters
+    from distill.models.adapters import Adapters
 
     incumbent = settled(site.config).policy.use
     kept = Adapters(site.config.home / ADAPTERS).names()
@@ -74,7 +74,7 @@ def decided(site: Site, specs: tuple[str, str], examined: Examined) -> Promoted:
         specs: the policies, exactly; the incumbent first.
         examined: the exam.
     """
-    from distill.adapters import Adapters
+    from distill.models.adapters import Adapters
 
     adapter = Named.parse(specs[1]).adapter
     before = read_promise(site.config, adapter)

@@ -11,18 +11,18 @@ from hashlib import blake2b
 from random import Random
 
 from agent.attempt import Attempt
-from apprentice.audits.sample import name_of
 from apprentice.build import make_bank, make_environment, make_rig, make_store
-from apprentice.config import Config
+from apprentice.findings.sample import name_of
+from apprentice.gate.proving import to_practise
 from apprentice.loop.chances import tried
 from apprentice.loop.curriculum import Mix, chosen
 from apprentice.loop.reports import Asked, Recalled, Told
 from apprentice.loop.site import Site
-from apprentice.proving import to_practise
-from apprentice.remember import Told as Recollections
-from apprentice.runs import EmptySplitError, Rig, Watcher, play
+from apprentice.runs.remember import Told as Recollections
+from apprentice.runs.runs import EmptySplitError, Rig, Watcher, play
+from apprentice.settings.config import Config
 from environments.episode import Episode, Split, Task
-from memory.items import Standing
+from memory.knowledge.items import Standing
 
 LOOKED_BACK = 5_000
 """Newest train episodes that the choice of tasks rests on; older ones were another policy's."""

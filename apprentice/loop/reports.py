@@ -10,10 +10,10 @@ from typing import TypeAlias
 
 from pydantic import TypeAdapter
 
-from apprentice.gate import Gated
-from apprentice.orders import Report
-from memory.intervals import Interval, wilson
-from memory.proof import Outcome, sentence
+from apprentice.gate.gate import Gated
+from apprentice.settings.orders import Report
+from memory.proof.intervals import Interval, wilson
+from memory.proof.proof import Outcome, sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from apprentice.config import Config
+from apprentice.settings.config import Config
 from environments.seed import derive
-from memory.rounds import Round, Rounds
+from memory.proof.rounds import Round, Rounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

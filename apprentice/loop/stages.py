@@ -11,10 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
-from apprentice.acting import BASE, LEARNERS, Named, settled
 from apprentice.build import make_bank, make_rig, make_store, now
 from apprentice.commands.absorb import learn_from
-from apprentice.config import Config
+from apprentice.distilling.staleness import oldest
 from apprentice.loop.ahead import meanwhile, plan_of, planned_again, usable
 from apprentice.loop.curriculum import stratified
 from apprentice.loop.distil import cold_start, distil_into
@@ -32,16 +31,17 @@ from apprentice.loop.reports import (
     Started,
 )
 from apprentice.loop.site import Site
-from apprentice.staleness import oldest
-from apprentice.terminal import Tally, progress
+from apprentice.settings.acting import BASE, LEARNERS, Named, settled
+from apprentice.settings.config import Config
+from apprentice.terminal.terminal import Tally, progress
 from environments.episode import Ending
 from environments.errors import UserError
-from memory.bank import Bank
-from memory.credit import Bar, retirement
-from memory.items import Lesson, Skill, Standing, text_of
-from memory.items import Recalled as Use
-from memory.records import EpisodeRow
-from memory.store import Store
+from memory.bank.bank import Bank
+from memory.knowledge.items import Lesson, Skill, Standing, text_of
+from memory.knowledge.items import Recalled as Use
+from memory.proof.credit import Bar, retirement
+from memory.store.records import EpisodeRow
+from memory.store.store import Store
 
 
 class NotALearnerError(UserError, ValueError):

@@ -6,12 +6,12 @@ was recalled for them. A held-out task in any of them would make every figure wo
 
 from collections.abc import Iterable, Iterator
 
-from apprentice.acting import BASE
 from apprentice.loop.reports import record_of
-from apprentice.orders import Library, ordered
+from apprentice.settings.acting import BASE
+from apprentice.settings.orders import Library, ordered
 from environments.episode import Split
-from memory.errors import UnknownIdError
-from memory.rounds import Rounds
+from memory.proof.rounds import Rounds
+from memory.store.errors import UnknownIdError
 
 LOOKED_BACK = 100_000
 """Newest episodes of a held-out split that are looked at from their side."""

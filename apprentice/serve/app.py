@@ -13,8 +13,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import ValidationError
 
-from apprentice.outside import new_id
 from apprentice.serve.answering import Local, Upstream
+from apprentice.serve.outside import new_id
 from apprentice.serve.sessions import Session, Sessions
 from apprentice.serve.wire import Asked, Plain, Reported, RequestError, fault, pieces, whole
 from environments.episode import Completion

@@ -10,14 +10,14 @@ from datetime import datetime
 from threading import Lock
 
 from agent.attempt import Attempt
-from apprentice.outside import new_id, outside_task
-from apprentice.remember import Reminder, Told
+from apprentice.runs.remember import Reminder, Told
+from apprentice.serve.outside import new_id, outside_task
 from apprentice.serve.wire import Asked, Reported, RequestError, seen_last, task_of
 from environments.choose import choose
 from environments.episode import Completion, Ending, Episode, Split, Step
 from environments.seed import derive
-from memory.recall import Recollection
-from memory.store import Store
+from memory.recall.recall import Recollection
+from memory.store.store import Store
 
 MOST_OPEN = 10_000
 """Episodes open at once: some 100 MB of transcripts."""

@@ -6,9 +6,9 @@ Apart from the other policies, for only those who name it pay for finding a mode
 from dataclasses import replace
 from pathlib import Path
 
-from apprentice.acting import Acting
 from apprentice.build import make_endpoint
-from apprentice.config import Config, variables
+from apprentice.settings.acting import Acting
+from apprentice.settings.config import Config, variables
 from apprentice.vllm.policy import VllmPolicy
 from apprentice.vllm.server import Elsewhere, NoVllmError, Server, Start
 from apprentice.vllm.version import version_of
@@ -32,8 +32,8 @@ def make_vllm(config: Config, home: Path, acting: Acting) -> VllmPolicy:
         NoVllmError: the settings name no server and no way to start one.
         ModelNotFoundError: there is no such model here; its tokenizer is needed.
     """
-    from distill.models import load_tokenizer
-    from distill.render import Renderer
+    from distill.models.models import load_tokenizer
+    from distill.sequences.render import Renderer
 
     if not (config.vllm.url or config.vllm.python):
         raise NoVllmError  # before anything is loaded
@@ -52,7 +52,7 @@ def start_of(config: Config, home: Path, acting: Acting) -> Start:
     Raises:
         ModelNotFoundError: there is no such model here.
     """
-    from distill.models import resolve
+    from distill.models.models import resolve
 
     base = resolve(acting.model, config.cache).absolute()
     return Start(

@@ -5,7 +5,8 @@ policy walks their trie itself and asks for one decision at a time among the tok
 so what is recorded is what is trained on; forced tokens are not asked for. One request a turn would
 do with a grammar, but a grammar over letters writes other tokens ("look" as "l", "oo", "k"), and
 one over tokens is wrong now and then (xgrammar 0.2.8 gives a place the mask of another).
-Where the server computes other numbers than the trainer, `distill.mismatch` says by how much.
+Where the server computes other numbers than the trainer, `distill.training.mismatch` says by how
+much.
 """
 
 import asyncio
@@ -18,8 +19,8 @@ from agent.client import Client
 from agent.endpoint import Endpoint, EndpointError
 from apprentice.vllm.server import Place
 from apprentice.vllm.version import Version
-from distill.render import Renderer
-from distill.trie import Node, forced, grow
+from distill.sequences.render import Renderer
+from distill.sequences.trie import Node, forced, grow
 from environments.episode import Completion
 from environments.seed import derive
 from environments.transcript import Turn

@@ -9,12 +9,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from agent.endpoint import EndpointError
-from apprentice.acting import BASE, VLLM, Acting, Named, find_acting
 from apprentice.build import make_home
-from apprentice.config import Config
+from apprentice.settings.acting import BASE, VLLM, Acting, Named, find_acting
+from apprentice.settings.config import Config
 from apprentice.vllm.build import start_of
 from apprentice.vllm.server import NoVllmError, Server
-from distill.trained import Trained
+from distill.models.trained import Trained
 from environments.errors import UserError
 
 

@@ -8,9 +8,9 @@ of the weights can be loaded twice, by whomever, and always means the same.
 from dataclasses import dataclass
 from pathlib import Path
 
-from apprentice.acting import VLLM, Acting
-from distill.adapters import read_lineage, weights_digest
-from distill.trained import Trained
+from apprentice.settings.acting import VLLM, Acting
+from distill.models.adapters import read_lineage, weights_digest
+from distill.models.trained import Trained
 
 DIGITS = 8
 """Hexadecimal ones of the digest in a name; two versions of an adapter share 32 bits by no chance

@@ -11,7 +11,7 @@ from apprentice.web.guard import guard
 from apprentice.web.site import Site
 from apprentice.web.words import STATIC, compile_templates, page
 from environments.errors import UnknownNameError, UserError
-from memory.errors import UnknownIdError
+from memory.store.errors import UnknownIdError
 
 BAD, FORBIDDEN, MISSING = 400, 403, 404
 

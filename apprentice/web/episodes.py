@@ -13,10 +13,10 @@ from apprentice.web.site import Site
 from apprentice.web.words import address, page
 from environments.episode import Ending, Episode, Split, Step
 from environments.errors import UnknownNameError
-from memory.annotations import Annotation, AnnotationError, check
-from memory.items import Citation
-from memory.journal import USER
-from memory.store import Filters
+from memory.bank.annotations import Annotation, AnnotationError, check
+from memory.knowledge.items import Citation
+from memory.knowledge.journal import USER
+from memory.store.store import Filters
 
 PAGE = 50
 OTHERS = 12

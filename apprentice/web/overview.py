@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from apprentice.audits.report import Chart, Curve, Dot
+from apprentice.findings.report import Chart, Curve, Dot
+from apprentice.gate.promises import Promise, read_promise
 from apprentice.loop.reports import record_of
-from apprentice.promises import Promise, read_promise
 from apprentice.web.site import Site
 from apprentice.web.words import page, picture
 from environments.episode import Split
-from memory.intervals import wilson
-from memory.pages import Tallied
-from memory.proof import Outcome
+from memory.bank.pages import Tallied
+from memory.proof.intervals import wilson
+from memory.proof.proof import Outcome
 
 RUNS = 60
 """Runs on the curve: as many as a reader can tell apart on a screen."""

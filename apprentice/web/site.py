@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
-from apprentice.acting import ADAPTERS
 from apprentice.build import make_bank, make_home, make_store, now, store_place
-from apprentice.config import Config
-from distill.adapters import Adapters
-from memory.annotations import Annotations
-from memory.bank import Bank
-from memory.pages import Pages
-from memory.rounds import Rounds
-from memory.store import Store
+from apprentice.settings.acting import ADAPTERS
+from apprentice.settings.config import Config
+from distill.models.adapters import Adapters
+from memory.bank.annotations import Annotations
+from memory.bank.bank import Bank
+from memory.bank.pages import Pages
+from memory.proof.rounds import Rounds
+from memory.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,20 +8,20 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
+from apprentice.terminal.wording import changed, headline
 from apprentice.web.forms import done, filled
 from apprentice.web.site import Site
 from apprentice.web.words import address, page
-from apprentice.wording import changed, headline
 from environments.errors import UnknownNameError
-from memory import skill_md
-from memory.bank import ItemFilters
-from memory.changes import MOVES
-from memory.credit import Credit, credit
-from memory.items import Demonstration, Item, Skill, Standing
-from memory.journal import USER
-from memory.lineage import Trace
-from memory.lineage import why as trace
-from memory.skill_md import TYPES
+from memory.bank.bank import ItemFilters
+from memory.bank.changes import MOVES
+from memory.bank.lineage import Trace
+from memory.bank.lineage import why as trace
+from memory.knowledge import skill_md
+from memory.knowledge.items import Demonstration, Item, Skill, Standing
+from memory.knowledge.journal import USER
+from memory.knowledge.skill_md import TYPES
+from memory.proof.credit import Credit, credit
 
 PAGE = 30
 

@@ -9,12 +9,12 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
-from apprentice.audits.place import AUDITS, REPORT, newest_first
-from apprentice.orders import read_report
-from apprentice.promises import Promise, read_promise
+from apprentice.findings.place import AUDITS, REPORT, newest_first
+from apprentice.gate.promises import Promise, read_promise
+from apprentice.settings.orders import read_report
 from apprentice.web.site import Site
 from apprentice.web.words import page
-from distill.adapters import Lineage
+from distill.models.adapters import Lineage
 from environments.errors import UnknownNameError
 
 SHOWN = 200

@@ -14,11 +14,11 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from apprentice.audits.report import Chart
-from apprentice.audits.svg import draw_chart
-from apprentice.terminal import duration, inert
+from apprentice.findings.report import Chart
+from apprentice.findings.svg import draw_chart
+from apprentice.terminal.terminal import duration, inert
+from apprentice.terminal.wording import measured
 from apprentice.web.site import Site
-from apprentice.wording import measured
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"

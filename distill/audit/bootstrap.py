@@ -10,7 +10,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from memory.intervals import CONFIDENCE, Interval
+from memory.proof.intervals import CONFIDENCE, Interval
 
 Floats = NDArray[np.float64]
 

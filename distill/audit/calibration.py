@@ -14,7 +14,7 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from memory.intervals import Interval, wilson
+from memory.proof.intervals import Interval, wilson
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import gammaln
 
 from distill.audit.bootstrap import resampled_means, spread
-from memory.intervals import Interval
+from memory.proof.intervals import Interval
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]

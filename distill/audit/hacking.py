@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincc
 
-from memory.intervals import Interval, wilson
+from memory.proof.intervals import Interval, wilson
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from distill.audit.bootstrap import resampled_means, spread
 from environments.errors import UnknownNameError
-from memory.intervals import Interval
+from memory.proof.intervals import Interval
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.random import Generator
 
 from distill.audit.spurious import Twin, rewards
-from distill.batch import Source
 from distill.objectives.objective import only
+from distill.objectives.presets import Preset
 from distill.objectives.reinforce import clipped, reinforce, unclipped
-from distill.presets import Preset
+from distill.sequences.batch import Source
 from environments.episode import Episode
 
 

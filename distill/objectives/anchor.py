@@ -1,13 +1,12 @@
 """Stay near a reference while doing something else: an objective plus weight times KL(pi || ref).
 
 What is added has the gradient of that KL. GRPO's k3 penalty has not: its expected gradient is that
-of KL(ref || pi), see `distill.divergence.k3`.
+of KL(ref || pi), see `distill.objectives.divergence.k3`.
 """
 
 from torch import Tensor
 
-from distill.batch import Batch, Logprobs
-from distill.divergence import k2, reverse_kl
+from distill.objectives.divergence import k2, reverse_kl
 from distill.objectives.match import matched, reference
 from distill.objectives.objective import (
     IMPORTANCE_CAP,
@@ -17,6 +16,7 @@ from distill.objectives.objective import (
     log_ratio,
     mean,
 )
+from distill.sequences.batch import Batch, Logprobs
 
 
 def anchored(objective: Objective, *, weight: float, cap: float = IMPORTANCE_CAP) -> Objective:

@@ -6,8 +6,8 @@ corrected for who sampled the tokens, so repeated rounds narrow the policy towar
 
 from torch import Tensor
 
-from distill.batch import Batch, Logprobs
 from distill.objectives.objective import decided, mean
+from distill.sequences.batch import Batch, Logprobs
 
 
 def imitate(logprobs: Logprobs, batch: Batch) -> Tensor:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from distill.batch import Batch, Logprobs, MissingScoresError, Targets, need
-from distill.divergence import Divergence, with_tail
+from distill.objectives.divergence import Divergence, with_tail
 from distill.objectives.objective import Objective, decided, importance, log_ratio, mean
+from distill.sequences.batch import Batch, Logprobs, MissingScoresError, Targets, need
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,10 +1,10 @@
 """Learn from what went wrong without digging for garbage.
 
 Negative-sample reinforcement (Zhu et al. 2025, arXiv:2506.01347) is `reinforce` with the
-advantages of `distill.advantage.negative_only` or `weighted`: no loss of its own. Pushing a sampled
-token down by one step changes its logit by -(1 - pi) and that of any other token u by +pi_u, so the
-mass goes where the policy's prior already is. On a task that always fails this goes on for
-ever, token after token, until unlikely text is all that is left. This file stops it.
+advantages of `distill.teaching.advantage.negative_only` or `weighted`: no loss of its own. Pushing
+a sampled token down by one step changes its logit by -(1 - pi) and that of any other token u by
++pi_u, so the mass goes where the policy's prior already is. On a task that always fails this goes
+on for ever, token after token, until unlikely text is all that is left. This file stops it.
 """
 
 from dataclasses import replace
@@ -12,8 +12,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from distill.batch import Batch, Logprobs
 from distill.objectives.objective import Objective
+from distill.sequences.batch import Batch, Logprobs
 
 UNLIKELY = 1e-3
 """Probability under which a sampled token is not punished any further.

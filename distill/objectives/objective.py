@@ -17,7 +17,7 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from distill.batch import Batch, Logprobs, Source, everywhere
+from distill.sequences.batch import Batch, Logprobs, Source, everywhere
 
 Objective: TypeAlias = Callable[[Logprobs, Batch], Tensor]
 """(logprobs, batch) -> the scalar to minimize"""

@@ -17,9 +17,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from distill.batch import Batch, everywhere
 from distill.objectives.calibrate import BRIER
 from distill.objectives.objective import Objective
+from distill.sequences.batch import Batch, everywhere
 
 
 def reporting_at(batch: Batch, marker: int) -> Tensor:

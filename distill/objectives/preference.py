@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from distill.batch import Batch, Logprobs, MissingScoresError
 from distill.objectives.objective import Objective, decided
+from distill.sequences.batch import Batch, Logprobs, MissingScoresError
 from environments.errors import UserError
 
 BETA = 0.1

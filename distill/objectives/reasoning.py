@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from distill.advantage import group_count, group_std
+from distill.teaching.advantage import group_count, group_std
 
 
 def reflection_weights(logp_BJ: Tensor, present_BJ: Tensor, group_B: Tensor) -> Tensor:

@@ -20,9 +20,9 @@ import math
 import torch
 from torch import Tensor
 
-from distill.batch import Batch, Logprobs, Source
 from distill.objectives.objective import Objective, decided, log_ratio, mean
 from distill.objectives.reinforce import Surrogate, unclipped
+from distill.sequences.batch import Batch, Logprobs, Source
 
 GAMMA = 0.1
 """Probability at which a refined token learns fastest (`p_div_p_0.1`)."""

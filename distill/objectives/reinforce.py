@@ -15,7 +15,6 @@ from typing import TypeAlias
 import torch
 from torch import Tensor
 
-from distill.batch import Batch, Logprobs
 from distill.objectives.objective import (
     IMPORTANCE_CAP,
     Objective,
@@ -25,6 +24,7 @@ from distill.objectives.objective import (
     mean,
     ratio,
 )
+from distill.sequences.batch import Batch, Logprobs
 
 Surrogate: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 """(log_ratio_N, advantage_N) -> loss_N"""

@@ -27,8 +27,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from distill.batch import Batch, Logprobs
-from distill.divergence import Divergence, finite, renormalized, sampled_reverse_kl
+from distill.objectives.divergence import Divergence, finite, renormalized, sampled_reverse_kl
 from distill.objectives.match import matched, teacher
 from distill.objectives.objective import (
     IMPORTANCE_CAP,
@@ -38,6 +37,7 @@ from distill.objectives.objective import (
     mean,
 )
 from distill.objectives.reinforce import CLIP_HIGH, CLIP_LOW, clipped
+from distill.sequences.batch import Batch, Logprobs
 
 LOG_RATIO_CLIP = 1.0
 """Most that a hint may ask of one token, in nats (OpenClaw-RL: 1; 2 with verifiable rewards)."""

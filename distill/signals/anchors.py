@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from environments.anchor import Anchor
-from memory.intervals import Interval
+from memory.proof.intervals import Interval
 
 SELF_SHARE = 0.25
 """Most of a batch's weight that may rest on unproven self-judgment; more lets drift back in."""

@@ -6,11 +6,11 @@ trained on at all is for the policy over anchors to say.
 
 from dataclasses import replace
 
-from distill.batch import Source
-from distill.collate import Chosen
-from distill.encode import Reading
+from distill.sequences.batch import Source
+from distill.sequences.collate import Chosen
+from distill.sequences.encode import Reading
 from environments.episode import Completion, Ending, Episode
-from memory.annotations import Annotation, check
+from memory.bank.annotations import Annotation, check
 
 
 def corrected(episode: Episode, annotation: Annotation) -> Chosen | None:

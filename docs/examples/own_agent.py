@@ -11,8 +11,8 @@ from langchain_core.tools import tool
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode, tools_condition
 
-from apprentice.config import load
 from apprentice.lend import lent
+from apprentice.settings.config import load
 
 
 @tool
