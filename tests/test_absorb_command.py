@@ -65,7 +65,7 @@ def test_what_was_solved_becomes_pruned_demonstrations_and_skills(tmp_path, caps
 
 
 def test_without_admission_all_that_rests_on_the_episodes_is_used_also_what_was_stored_before(
-    tmp_path, capsys
+    tmp_path,
 ):
     """As after a kill between storing a memory and using it."""
     told = {
