@@ -64,6 +64,27 @@ def test_what_was_solved_becomes_pruned_demonstrations_and_skills(tmp_path, caps
         assert [item.id for item in bank.items()] == [item.id for item in items]
 
 
+def test_without_admission_all_that_rests_on_the_episodes_is_used_also_what_was_stored_before(
+    tmp_path,
+):
+    """As after a kill between storing a memory and using it."""
+    told = {
+        "home": tmp_path,
+        "policy": {"use": "random"},
+        "environment": {"settings": {"kinds": ["pick_and_place_simple"], "max_receptacles": 4}},
+        "memory": {"recall": "off", "admission": "review"},
+    }
+    config = load(told)
+    run = _solved(config)
+    absorb_episodes(config, run.id, as_json=True)
+    with make_bank(config) as bank:
+        assert {item.standing for item in bank.items()} == {Standing.CANDIDATE}
+    told["memory"] = {"recall": "off", "admission": "off"}
+    absorb_episodes(load(told), run.id, recorded=False, as_json=True)
+    with make_bank(config) as bank:
+        assert {item.standing for item in bank.items()} == {Standing.ACTIVE}
+
+
 def test_each_episode_is_absorbed_in_the_world_that_was_written_down_with_it(tmp_path, capsys):
     rooms = {"kinds": ["pick_and_place_simple"], "max_receptacles": 4}
     world = {"environment": {"settings": rooms}, "memory": {"recall": "off"}}

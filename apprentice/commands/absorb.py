@@ -99,7 +99,7 @@ async def _learn_from(
         told = await absorb((each for each in episodes if not _of_a_proof(each)), by)
         learned = Learned(told, await absorb_skills(by, environment=config.environment.name))
         if config.memory.admission == "off":
-            _activate(learned, bank)
+            _activate(learned, episodes, bank)
         return learned
     finally:
         if judge is not None:
@@ -145,10 +145,15 @@ def _of_a_proof(episode: Episode) -> bool:
     return episode.run.startswith(f"{PROOF}-")
 
 
-def _activate(learned: Learned, bank: Bank) -> None:
-    """Use everything at once: for experiments that measure what proof is worth."""
-    for item in bank.some({item.id for item in learned.items}):
-        if item.standing is Standing.CANDIDATE:
+def _activate(learned: Learned, episodes: Iterable[Episode], bank: Bank) -> None:
+    """Use everything at once: for experiments that measure what proof is worth.
+
+    Also what was stored before a kill, and is absorbed already for whoever goes on.
+    """
+    made = {item.id for item in learned.items}
+    lived = {episode.id for episode in episodes}
+    for item in bank.items(standing=Standing.CANDIDATE):
+        if item.id in made or not lived.isdisjoint(item.source.episodes):
             bank.set_standing(item.id, Standing.ACTIVE, "memory.admission is off", now())
 
 
