@@ -166,7 +166,8 @@ def _policy(config: Config) -> "Policy":
     if named.kind == VLLM:
         from apprentice.vllm.build import make_vllm
 
-        return make_vllm(config, make_home(config), find_acting(config, named))
+        endpoint = make_endpoint(config, named.model)  # of what is set; the version gives its name
+        return make_vllm(config, make_home(config), find_acting(config, named), endpoint)
     raise UnknownNameError("policy", config.policy.use, POLICIES)
 
 
@@ -178,7 +179,7 @@ def make_serving(config: Config) -> "Generator[Config]":
         return
     from apprentice.vllm.sharing import serving
 
-    with serving(config) as acting:
+    with serving(config, make_home(config)) as acting:
         yield acting
 
 

@@ -17,7 +17,7 @@ import torch
 from agent.attempt import Attempt
 from agent.policy import Policy
 from apprentice.build import make_bank, make_rig, make_store
-from apprentice.commands.absorb import learn_from
+from apprentice.loop.absorbing import learn_from
 from apprentice.settings.config import Config
 from bench.figures import Figure, flags, report
 from bench.learning import KIND, RECEPTACLES, SMALL

@@ -32,7 +32,7 @@ from apprentice.build import (
     make_store,
     now,
 )
-from apprentice.commands.absorb import Learned, learn_from
+from apprentice.loop.absorbing import Learned, learn_from
 from apprentice.runs.runs import play
 from apprentice.settings.config import Config, load
 from bench.figures import Figure, flags, report

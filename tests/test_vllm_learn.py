@@ -93,10 +93,10 @@ def test_what_could_not_be_loaded_into_a_server_is_not_trained(tmp_path, model):
 
 def test_a_server_elsewhere_is_used_as_it_is_and_without_any_one_line_says_so(tmp_path, model):
     config = _config(tmp_path, model, vllm={"url": "http://gpu-7:8000/v1", "python": None})
-    with serving(config) as acting:
+    with serving(config, tmp_path) as acting:
         assert acting == config
     with (
         pytest.raises(NoVllmError, match=r"set vllm\.url"),
-        serving(_config(tmp_path, model, vllm={"python": None})),
+        serving(_config(tmp_path, model, vllm={"python": None}), tmp_path),
     ):
         pass

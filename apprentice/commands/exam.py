@@ -15,7 +15,7 @@ from rich.text import Text
 
 from apprentice.build import now
 from apprentice.gate.exam import Comparison, Seat, Sheet, compare, exam_tasks, leave, seated
-from apprentice.gate.gate import Bar, Gated, gate
+from apprentice.gate.gate import Bar, Gated, bar_of, gate
 from apprentice.settings.config import PREFIX, Config
 from apprentice.terminal.terminal import Tally, aside, out, progress, say_json, table
 from environments.episode import Split
@@ -49,11 +49,6 @@ def examine(config: Config, asked: Question, *, as_json: bool) -> None:
         return
     show(compared, gated.verdict if gated else None)
     out().print(Text(f"the same again: {again}"), soft_wrap=True)
-
-
-def bar_of(config: Config) -> Bar:
-    """Return what the settings ask of a candidate."""
-    return Bar(**config.gate.model_dump(exclude={"false_share", "rollback"}))
 
 
 async def _played(a: Seat, b: Seat, asked: Question, bar: Bar) -> tuple[Comparison, Gated | None]:

@@ -7,10 +7,10 @@ from time import monotonic
 
 from agent.search.settings import SearchSettings
 from apprentice.build import make_library, make_rig, now
-from apprentice.commands.absorb import learn_from
 from apprentice.commands.distill import show as show_job
 from apprentice.commands.run import comparison, new_run, practise
 from apprentice.distilling.gleaning import Gleaned
+from apprentice.loop.absorbing import learn_from
 from apprentice.loop.jobs import Job, alone, examined
 from apprentice.runs.searching import Searching, sampling
 from apprentice.settings.acting import LOCAL, Named, settled

@@ -13,6 +13,7 @@ import numpy as np
 
 from apprentice.gate.exam import Comparison, Seat, Sheet, compare
 from apprentice.runs.runs import Watcher
+from apprentice.settings.config import Config
 from distill.audit.bootstrap import resampled_means, spread
 from distill.audit.diversity import diversity
 from environments.episode import Episode, Task
@@ -51,6 +52,11 @@ class Gated:
     anchors: Comparison
     tolerated: int  # anchors that might be lost
     verdict: Verdict
+
+
+def bar_of(config: Config) -> Bar:
+    """Return what the settings ask of a candidate."""
+    return Bar(**config.gate.model_dump(exclude={"false_share", "rollback"}))
 
 
 async def no_audit(_: Comparison) -> tuple[str, ...]:

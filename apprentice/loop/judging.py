@@ -9,9 +9,8 @@ from random import Random
 
 from apprentice.audits.candidate import keep_calibration, keep_diversity, objections
 from apprentice.build import make_bank, make_environment, now
-from apprentice.commands.exam import bar_of
 from apprentice.gate.exam import MEMORY, Comparison, exam_tasks, leave, seated
-from apprentice.gate.gate import Gated, gate, range_veto
+from apprentice.gate.gate import Gated, bar_of, gate, range_veto
 from apprentice.gate.internalise import Probed, probe
 from apprentice.gate.promises import Promise, conditions, left_open, read_promise, write_promise
 from apprentice.loop.reports import Examined, Promoted, Record, Settled

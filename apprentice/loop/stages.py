@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from apprentice.build import make_bank, make_rig, make_store, now
-from apprentice.commands.absorb import learn_from
 from apprentice.distilling.staleness import oldest
+from apprentice.loop.absorbing import learn_from
 from apprentice.loop.ahead import meanwhile, plan_of, planned_again, usable
 from apprentice.loop.curriculum import stratified
 from apprentice.loop.distil import cold_start, distil_into

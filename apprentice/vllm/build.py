@@ -6,7 +6,7 @@ Apart from the other policies, for only those who name it pay for finding a mode
 from dataclasses import replace
 from pathlib import Path
 
-from apprentice.build import make_endpoint
+from agent.endpoint import Endpoint
 from apprentice.settings.acting import Acting
 from apprentice.settings.config import Config, variables
 from apprentice.vllm.policy import VllmPolicy
@@ -20,13 +20,14 @@ PYTHON = Path("python")
 """Of a server elsewhere: whatever has vLLM there."""
 
 
-def make_vllm(config: Config, home: Path, acting: Acting) -> VllmPolicy:
+def make_vllm(config: Config, home: Path, acting: Acting, endpoint: Endpoint) -> VllmPolicy:
     """Return a policy whose server is started, or found, when it is first asked.
 
     Args:
         config: the settings.
         home: where the server's log goes.
         acting: the model and its adapter.
+        endpoint: how to ask; where, and for which weights, is found here.
 
     Raises:
         NoVllmError: the settings name no server and no way to start one.
@@ -39,8 +40,7 @@ def make_vllm(config: Config, home: Path, acting: Acting) -> VllmPolicy:
         raise NoVllmError  # before anything is loaded
     start = start_of(config, home, acting)
     set_by = "vllm.url" if config.vllm.url else "vllm.python"
-    endpoint = make_endpoint(config, start.version.name)
-    endpoint = replace(endpoint, base_url=config.vllm.url, set_by=set_by)
+    endpoint = replace(endpoint, model=start.version.name, base_url=config.vllm.url, set_by=set_by)
     place = Elsewhere(config.vllm.url) if config.vllm.url else Server(start)
     renderer = Renderer(load_tokenizer(acting.folder or start.version.begins))
     return VllmPolicy(start.version, place, endpoint, renderer)

@@ -7,9 +7,9 @@ holds only one. A LoRA is loaded into a server that runs; a fully trained model 
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 from agent.endpoint import EndpointError
-from apprentice.build import make_home
 from apprentice.settings.acting import BASE, VLLM, Acting, Named, find_acting
 from apprentice.settings.config import Config
 from apprentice.vllm.build import start_of
@@ -29,8 +29,12 @@ class FullTrainingError(UserError, ValueError):
 
 
 @contextmanager
-def serving(config: Config) -> Generator[Config]:
+def serving(config: Config, home: Path) -> Generator[Config]:
     """Yield settings under which all policies on vLLM act on one server; ours ends with the block.
+
+    Args:
+        config: the settings.
+        home: where the log of a server of ours goes.
 
     Raises:
         FullTrainingError: what is trained could not be loaded.
@@ -46,7 +50,7 @@ def serving(config: Config) -> Generator[Config]:
         raise NoVllmError
     model = find_acting(config, Named.parse(config.policy.use)).model
     bare = Acting(VLLM, model, BASE, None)
-    server = Server(start_of(config, make_home(config), bare))
+    server = Server(start_of(config, home, bare))
     try:
         url = asyncio.run(server.open())
         yield config.model_copy(update={"vllm": config.vllm.model_copy(update={"url": url})})
