@@ -3,7 +3,6 @@
 import gc
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -11,13 +10,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 
-import httpx
 import pytest
 
+from chroma_servers import ChromaServer, Guard, free_port
 from environments.errors import UserError
 from index_worker import ALL, MODEL, a_bank, a_server, a_vector, fill, me
 from memory.index.chroma import IndexRefusedError, IndexUnreachableError, Which
@@ -246,12 +245,6 @@ def test_vectors_of_two_models_do_not_meet(bank, folder):
         assert nearest(index, "a 0", 5) == [lesson.id]
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def test_a_server_that_does_not_answer_is_told_in_one_line(bank):
     port = free_port()
     with pytest.raises(IndexUnreachableError, match=f"no Chroma server at 127.0.0.1:{port}"):
@@ -260,30 +253,6 @@ def test_a_server_that_does_not_answer_is_told_in_one_line(bank):
 
 LEAKY = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 """For tests after which chromadb leaves a connection open that was broken or refused."""
-
-
-class ChromaServer:
-    """A real one, which can be stopped in the middle and started again."""
-
-    def __init__(self, folder):
-        self.port, self._folder, self._process = free_port(), folder, None
-
-    def start(self):
-        chroma = Path(sys.executable).parent / "chroma"
-        arguments = [chroma, "run", "--path", self._folder, "--port", str(self.port)]
-        self._process = subprocess.Popen(
-            arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.1)
-
-    def kill(self):
-        self._process.kill()
-        self._process.wait(timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -365,33 +334,6 @@ def test_an_index_that_was_half_made_again_is_not_searched_and_is_finished_later
         assert index.rebuild() == 10
         assert nearest(index, "a 3") == [lessons[3].id]
         assert index.check().good
-
-
-class Guard(BaseHTTPRequestHandler):
-    """What a proxy before a Chroma server does: it lets in who shows the token."""
-
-    def do_GET(self):
-        if self.headers.get("Authorization") != "Bearer open sesame":
-            self._answer(401, b"401 Authorization Required")
-            return
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        with httpx.Client(timeout=60) as behind:
-            kept = {"Content-Type": self.headers.get("Content-Type") or "application/json"}
-            url = f"http://127.0.0.1:{self.server.behind}{self.path}"
-            answer = behind.request(self.command, url, content=body, headers=kept)
-        self._answer(answer.status_code, answer.content)
-
-    do_POST = do_PUT = do_DELETE = do_GET
-
-    def _answer(self, status, body):
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        """Say nothing."""
 
 
 @pytest.fixture
