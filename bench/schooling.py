@@ -50,6 +50,9 @@ from memory.making.prune import prune
 
 LANES = 16
 STEPS = 30  # of an exam
+CONTEXT = 2048
+"""Tokens that whoever acts may read. Shorter ones end an exam of easy rooms after 13 to 20 steps:
+the same weights solved 26 of 40 at 1,024 and 29 at 2,048 (docs/log.md, 2026-12-01)."""
 WARMUP = 10
 
 COLD_SHARE = 0.72
@@ -80,7 +83,7 @@ class Course:
     replay: int = 4  # old demonstrations for each step that compares attempts
     preset: str = "reward+critique"
     trained: Trained = Trained.FULL
-    length: int = 2048  # tokens of a transcript
+    length: int = 2048  # tokens of a transcript that is learned from
     detours: Detours = field(default_factory=Detours)
     briefed: float = 0.0  # share of the demonstrations before which memory says something
 
@@ -232,7 +235,7 @@ def played(
 
 def acting(pupil: Pupil, temperature: float = 0.0) -> LocalPolicy:
     """Return the pupil as a policy, as he is now."""
-    settings = LocalSettings(lanes=LANES, length=pupil.course.length, temperature=temperature)
+    settings = LocalSettings(lanes=LANES, length=CONTEXT, temperature=temperature)
     return LocalPolicy("local", pupil.student.model, pupil.tokenizer, settings)
 
 
