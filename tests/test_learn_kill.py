@@ -83,9 +83,11 @@ class Nursery:
         assert self.ended() == 0, (self.place / f"{home}.log").read_text()
         return time.monotonic() - began
 
-    def killed(self, home, after_s):
-        """Go on with a round for so long; say whether it had to be killed."""
+    def killed(self, home, stages, after_s):
+        """Go on until so many stages are finished, and so long; say whether it had to be killed."""
         child = self.started(home)
+        while _stage(self.place / home) < stages and _lives(child):
+            time.sleep(0.02)
         time.sleep(after_s)
         with suppress(ProcessLookupError):  # it came to its end by itself
             os.kill(child, signal.SIGKILL)
@@ -139,6 +141,15 @@ def _stage(home):
     """Return how many stages of the last round are finished."""
     with open_rounds(load({"home": home})) as kept:
         return len(kept.reports(kept.all()[-1].id)) if kept.unfinished() else 0
+
+
+def _lives(process):
+    """Return whether a process is there and not only waited for."""
+    try:
+        told = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    return told.rpartition(")")[2].split()[0] != "Z"
 
 
 def _saved_since(moment, home):
@@ -233,12 +244,16 @@ def test_a_round_with_all_its_stages_killed_at_twenty_moments_ends_as_if_it_had_
     copytree(place / "first", place / "second")
     seconds = nursery.whole("second")
     wanted = _state(place / "second")
+    with open_rounds(load({"home": place / "second"})) as kept:
+        last = len(kept.reports(kept.all()[-1].id)) - 1
     rng, disturbed = Random(20), list[int]()
     for storm in range(10):
         home = f"gale-{storm}"
         copytree(place / "first", place / home)
         while len(disturbed) < 20 and not _finished(place / home, rounds=2):
-            if nursery.killed(home, rng.uniform(0, seconds / 4)):
+            # From a stage drawn by lot on: else all would fall into the two that take the longest.
+            stages = rng.randint(_stage(place / home), last)
+            if nursery.killed(home, stages, rng.uniform(0, seconds / 10)):
                 disturbed.append(_stage(place / home))
         if not _finished(place / home, rounds=2):
             nursery.whole(home)
