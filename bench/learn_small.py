@@ -29,7 +29,7 @@ QUICK = Course(demonstrations=4, passes=1)
 
 MOST_IN_QUICK = 2  # rooms
 
-COUNTS = ("passes", "variants", "rounds", "tasks", "attempts", "per_step")
+COUNTS = ("walks", "passes", "variants", "rounds", "tasks", "attempts", "per_step")
 RATES = ("rate", "practice_rate")
 
 

@@ -37,6 +37,7 @@ from distill.sequences.render import Renderer
 from distill.teaching.curriculum import compared, dealt, demonstrated, grouped, successes
 from distill.teaching.excursions import Detours, Guide, excursion
 from distill.teaching.searching import surveyed
+from distill.teaching.walks import found_walking
 from distill.training.study import Studied, study
 from distill.training.train import Pace, Progress, Training
 from environments.environment import Environment
@@ -72,6 +73,7 @@ class Course:
     demonstrations: int
     passes: int  # over the demonstrations, each with fresh detours
     variants: int = 1  # of each demonstration in a pass, learned in one step
+    walks: int = 0  # at random before the cold start; what they solved is shown once each
     rate: float = 1e-4  # falls to 0 over the cold start
     per_step: int = 4  # demonstrations, or attempts, that one step learns from
     rounds: int = 0  # of practice
@@ -148,10 +150,11 @@ def cold_start(
     tasks = tasks or rng.sample(pupil.world.tasks(Split.TRAIN), course.demonstrations)
     pupil.plans = {task: pupil.world.gold(task) or () for task in tasks}
     every = [task for task in tasks for _ in range(course.variants)]
+    found = _walked(pupil, rng)
     guide = _guide(pupil)
     passes = [
-        list(dealt(_carried_out(pupil, guide, every, rng), course.per_step, rng))
-        for _ in range(course.passes)
+        list(dealt(_carried_out(pupil, guide, [*every, *once], rng), course.per_step, rng))
+        for once in (found[number :: course.passes] for number in range(course.passes))
     ]
     steps = [step for each in passes for step in each]
     if deadline is not None:
@@ -163,6 +166,17 @@ def cold_start(
     pace = Pace(rate=course.rate, warmup=WARMUP, until=len(steps))
     _study(pupil, Training(pupil.student, pace), steps, "cold-start")
     pupil.seconds = perf_counter() - began
+
+
+def _walked(pupil: Pupil, rng: Random) -> list[Task]:
+    """Let him find out plans by walking at random, and return the tasks that they solve."""
+    world, now, found = pupil.world, datetime.now(UTC), list[Task]()
+    others = [task for task in world.tasks(Split.TRAIN) if task not in pupil.plans]
+    for task in rng.sample(others, min(pupil.course.walks, len(others))):
+        for solved, plan in found_walking(world, task, rng=rng, now=now):
+            if pupil.plans.setdefault(solved, plan) is plan:
+                found.append(solved)
+    return found
 
 
 def practise(pupil: Pupil, number: int, deadline: float | None = None) -> bool:

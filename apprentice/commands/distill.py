@@ -173,6 +173,8 @@ def _foretell(coming: Forecast) -> None:
         f"  {shown[0]} demonstrations and {shown[1]} walkthroughs to replay",
         f"  {coming.tokens:,} tokens, about {duration(coming.minutes * 60)}",
     )
+    if order.walks:
+        told = (*told, f"  what {len(order.walks)} random walks turn out to have solved")
     for line in told:
         console.print(Text(inert(line)))
     for reason, many in coming.dropped.items():

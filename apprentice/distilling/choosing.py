@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import chain, islice, zip_longest
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from apprentice.distilling.staleness import ages, fresh
@@ -24,7 +25,9 @@ from distill.objectives.presets import preset_of
 from distill.sequences.collate import fed
 from distill.sequences.encode import Dropped, Encoded, Encoder, Reading, Reason
 from distill.teaching.curriculum import compared
+from environments.environment import Retrospective
 from environments.episode import Ending, Split
+from environments.seed import derive
 from memory.knowledge.items import Critique, Demonstration, Standing
 
 if TYPE_CHECKING:
@@ -112,6 +115,7 @@ def place_order(
         ),
         demonstrations=shown.demonstrations,
         walkthroughs=shown.walkthroughs,
+        walks=() if preset.practises else walked(library, limits.walks, tasks, config.seed),
         corrections=tuple(each.id for each in said),
     )
     return Offer(order, lived.dropped, _tokens(encoder, lived.episodes))
@@ -141,6 +145,21 @@ def shown_tasks(
     done = {item.task for item in chosen}
     left = (task.id for task in tasks if task.id not in done and world.gold(task))
     return Shown(tuple(item.id for item in chosen), tuple(islice(left, most - len(chosen))))
+
+
+def walked(library: Library, most: int, tasks: Sequence[Task], seed: int) -> tuple[str, ...]:
+    """Return tasks in whose places to walk at random; none where the world sees no hindsight.
+
+    Args:
+        library: where the world is.
+        most: how many.
+        tasks: to choose from.
+        seed: says which.
+    """
+    if not isinstance(library.environment, Retrospective):
+        return ()
+    drawn = Random(derive(seed, "walks")).sample(tasks, min(most, len(tasks)))
+    return tuple(task.id for task in drawn)
 
 
 def corrected_steps(library: Library) -> tuple[Annotation, ...]:

@@ -19,6 +19,7 @@ from distill.signals.anchors import Anchored, allow
 from distill.teaching.curriculum import compared, dealt, demonstrated, grouped, internalised
 from distill.teaching.excursions import Detours, Guide, excursion
 from distill.teaching.searching import surveyed
+from distill.teaching.walks import found_walking
 from environments.anchor import Anchor
 from environments.episode import Ending
 from environments.seed import derive
@@ -61,13 +62,13 @@ def lessons(limits: Distill, order: Order, library: Library) -> Lessons:
     """
     gaps = {kind: Interval(*ends) for kind, ends in order.gaps.items()}
     rng = Random(derive(order.seed, order.name, "lessons"))
-    plans = _plans(order, library)
-    guide = _guide(limits, library, plans)
+    plans, found = _plans(order, library), _found(order, library)
+    guide = _guide(limits, library, [*plans, *found])
 
     corrected, shown = _corrected(order, library, gaps)
 
-    def carried_out() -> tuple[Chosen, ...]:
-        done = list(_carried_out(guide, plans, rng, order))
+    def carried_out(which: Sequence[Shown]) -> tuple[Chosen, ...]:
+        done = list(_carried_out(guide, which, rng, order))
         shown.update((reading.episode.id, plan) for plan, reading in done)
         return (*demonstrated(reading for _, reading in done), *corrected)
 
@@ -76,7 +77,10 @@ def lessons(limits: Distill, order: Order, library: Library) -> Lessons:
         chosen, remarks = _fresh(limits, order, library, gaps)
         fresh = tuple(dealt(chosen, limits.per_step, rng))
         passes = max(1, round(limits.replay * len(fresh) / max(1, len(plans))))
-    replayed = (dealt(carried_out(), limits.per_step, rng) for _ in range(passes))
+    replayed = (
+        dealt(carried_out([*plans, *found[number::passes]]), limits.per_step, rng)
+        for number in range(passes)
+    )
     steps = (*fresh, *chain.from_iterable(replayed))
     return Lessons(steps=steps, fresh=len(fresh), shown=shown, remarks=remarks)
 
@@ -111,6 +115,17 @@ def _plans(order: Order, library: Library) -> list[Shown]:
     ]
     tasks = map(world.task, order.walkthroughs)
     return [*plans, *(Shown(task, world.gold(task) or (), ()) for task in tasks)]
+
+
+def _found(order: Order, library: Library) -> list[Shown]:
+    """Return what random walks solved without being asked to, each once."""
+    plans: dict[Task, tuple[str, ...]] = {}
+    for id in order.walks:
+        rng = Random(derive(order.seed, "walk", id))
+        task = library.environment.task(id)
+        for solved, actions in found_walking(library.environment, task, rng=rng, now=order.made):
+            plans.setdefault(solved, actions)
+    return [Shown(task, actions, ()) for task, actions in plans.items()]
 
 
 def _guide(limits: Distill, library: Library, plans: Sequence[Shown]) -> Guide:

@@ -38,7 +38,7 @@ def _in_weights(library: Library) -> Iterator[str]:
     for order in ordered(library.orders):
         what = f"order {order.name}"
         yield from _episodes(library, what, order.attempts)
-        yield from _tasks(library, what, (*order.walkthroughs, *order.canaries))
+        yield from _tasks(library, what, (*order.walkthroughs, *order.walks, *order.canaries))
         said = {each.id: each.episode for each in library.annotations.all()}
         yield from _episodes(library, what, (said.get(id, id) for id in order.corrections))
 

@@ -151,6 +151,7 @@ class Distill(Section):
     rate: PositiveFloat | None = None  # learning rate; None: the one that suits `trained`
     passes: PositiveInt = 12  # over the demonstrations of a cold start, with fresh detours each
     demonstrations: int = Field(default=16, ge=0)  # of a cold start, and to replay from
+    walks: int = Field(default=0, ge=0)  # at random before a cold start; what they solved is shown
     detour_chance: float | None = Field(default=None, ge=0, le=1)  # None: as `Detours` has it
     detour_longest: PositiveInt | None = None  # places; None: as `Detours` has it
     per_step: PositiveInt = 2  # attempts an optimizer step learns from, groups kept whole

@@ -46,6 +46,7 @@ class Order:
     critiques: tuple[str, ...] = ()  # ids of what was said of some of them
     demonstrations: tuple[str, ...] = ()  # ids of items
     walkthroughs: tuple[str, ...] = ()  # tasks that the environment shows how to solve
+    walks: tuple[str, ...] = ()  # tasks in whose places to walk at random, to see what that solves
     canaries: tuple[str, ...] = ()  # tasks that are mastered
     corrections: tuple[str, ...] = ()  # ids of annotations: better actions that people named
     gaps: Mapping[str, tuple[float, float]] = field(default_factory=dict[str, tuple[float, float]])
