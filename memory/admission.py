@@ -48,6 +48,7 @@ class Decision:
     outcome: Outcome
     other: str  # the id of the item that says the same; empty: none does
     why: str
+    also: tuple[str, ...] = ()  # ids of candidates whose words are replaced too
 
 
 def refusal(content: Remembered) -> str | None:
@@ -60,7 +61,8 @@ def decide(item: Item, similar: Sequence[tuple[Item, float]]) -> Decision:
 
     What is in use was proven as it stands, and keeps its words until they fail. What failed and is
     retired comes back, under its id and to be proven anew, where something says it better, and not
-    in whatever other words: a bad idea has many.
+    in whatever other words: a bad idea has many. So that no two come to say the same, words are
+    only replaced where nobody in use or waiting says them as well, and then of all who wait.
 
     Args:
         item: the one that wants to enter.
@@ -69,13 +71,17 @@ def decide(item: Item, similar: Sequence[tuple[Item, float]]) -> Decision:
     rivals = [(other, cosine) for other, cosine in similar if _same_matter(item, other, cosine)]
     if not rivals:
         return Decision(Outcome.KEEP, "", "nothing says the same")
-    other, cosine = max(rivals, key=lambda rival: rival[1])
+    waiting = [rival for rival in rivals if rival[0].standing is Standing.CANDIDATE]
+    in_use = [rival for rival in rivals if rival[0].standing is Standing.ACTIVE]
+    as_good = [rival for rival in waiting if _advantage(item, rival[0]) is None]
+    other, cosine = max(in_use or as_good or rivals, key=lambda rival: rival[1])
     alike = f"like {other.id} (cosine {cosine:.3f})"
     if other.standing is Standing.ACTIVE:
         return Decision(Outcome.MERGE, other.id, f"{alike}, which was tried as it stands")
     if (better := _advantage(item, other)) is None:
         return Decision(Outcome.MERGE, other.id, f"{alike}, and no better")
-    return Decision(Outcome.SUPERSEDE, other.id, f"{alike}, and {better}")
+    also = tuple(each.id for each, _ in waiting if each is not other)
+    return Decision(Outcome.SUPERSEDE, other.id, f"{alike}, and {better}", also)
 
 
 def merged(kept: Item, other: Item) -> Item:

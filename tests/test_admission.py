@@ -57,6 +57,31 @@ def test_the_most_similar_of_several_is_taken_whatever_their_order():
     assert decide(a_lesson(), rivals).why == "like L1 (cosine 0.990), and no better"
 
 
+def test_words_are_not_replaced_where_another_says_them_as_well():
+    worse, as_good = a_lesson(id="L1", unless=""), a_lesson(id="L2")
+    found = decide(a_lesson(), [(worse, 0.99), (as_good, 0.91)])
+    assert (found.outcome, found.other, found.also) == (Outcome.MERGE, "L2", ())
+    in_use = replace(worse, id="L3", standing=Standing.ACTIVE)
+    found = decide(a_lesson(), [(as_good, 0.99), (in_use, 0.91)])
+    assert (found.outcome, found.other, found.also) == (Outcome.MERGE, "L3", ())
+
+
+def test_better_words_replace_those_of_all_candidates_that_say_the_same():
+    rivals = [
+        (a_lesson(id=f"L{n}", unless="", standing=standing), cosine)
+        for n, (standing, cosine) in enumerate(
+            [
+                (Standing.CANDIDATE, 0.91),
+                (Standing.CANDIDATE, 0.97),
+                (Standing.RETIRED, 0.95),
+                (Standing.CANDIDATE, DUPLICATE - 1e-6),
+            ]
+        )
+    ]
+    found = decide(a_lesson(), rivals)
+    assert (found.outcome, found.other, found.also) == (Outcome.SUPERSEDE, "L1", ("L0",))
+
+
 ONE = (Move(observation="", action="cool mug 1 with fridge 1"),)
 
 

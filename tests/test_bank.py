@@ -160,6 +160,26 @@ def test_what_failed_comes_back_in_better_words_under_its_id_unless_a_person_end
     assert found.standing is (Standing.CANDIDATE if again else Standing.RETIRED)
 
 
+def test_candidates_that_come_to_say_the_same_become_one_with_the_sources_of_all(bank):
+    one, two, used = bank.add_all(
+        [
+            a_lesson("e1", unless=""),
+            a_lesson("e2", unless="", when="a mug is hot"),
+            a_lesson("e1", when="a pan is hot"),
+        ]
+    )
+    bank.set_standing(used.id, Standing.ACTIVE, "it helps", MORNING)
+    better = a_lesson("e3", unless="it stands open")
+    decision = Decision(Outcome.SUPERSEDE, one.id, "better", also=(two.id, used.id))
+    kept = bank.settle(better, decision)
+    assert (kept.id, kept.unless, kept.standing) == (one.id, "it stands open", Standing.CANDIDATE)
+    assert set(kept.source.episodes) == {"e1", "e2", "e3"}
+    assert bank.get(two.id).standing is Standing.RETIRED
+    assert bank.history(two.id)[-1].why == f"says the same as {one.id} now, which has its sources"
+    assert bank.get(used.id).standing is Standing.ACTIVE  # it went into use meanwhile
+    assert bank.integrity() == ()
+
+
 def test_items_are_filtered_by_what_they_are(bank):
     lesson, demonstration, skill = bank.add_all([a_lesson(), a_demonstration(), a_skill()])
     other = bank.add(a_lesson(environment="code", kind="sort"))
