@@ -1,17 +1,20 @@
 """`apprentice skills`: look into what was learned, judge it, carry it elsewhere."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rich.text import Text
 
-from apprentice.build import make_bank, make_store
+from apprentice.build import make_bank, make_embedder, make_store
 from apprentice.config import Config
+from apprentice.homecoming import take_in
 from apprentice.terminal import SHORT_ID, inert, out, say_json, table
 from apprentice.wording import changed, headline, measured
 from environments.errors import UserError
 from memory import skill_md
+from memory.alike import alike
 from memory.bank import Bank, ItemFilters
 from memory.credit import Credit, credit
 from memory.items import Item, Standing, text_of
@@ -104,16 +107,13 @@ def export(config: Config, folder: Path, filters: ItemFilters, *, as_json: bool)
 
 
 def import_items(config: Config, folder: Path, *, as_json: bool) -> None:
-    """Read SKILL.md directories back; each becomes a candidate that has to prove itself here."""
+    """Read SKILL.md directories back; what is new in them has to prove itself here."""
     if not folder.is_dir():
         raise FolderError(f"no directory {str(folder)!r}; name one that `skills export` wrote")
     homes = sorted(file.parent for file in folder.glob("*/SKILL.md"))
     with make_bank(config) as bank:
         read = [skill_md.read(home) for home in homes]
-        known = {item.id for item in bank.some({item.id for item in read})}
-        added = bank.add_all(
-            (replace(item, id="") for item in read if item.id not in known), by=USER, why="import"
-        )
+        added = take_in(read, bank, partial(alike, bank=bank, embedder=make_embedder(config)))
     _say_count(len(added), f"of {len(read)} read from", folder, as_json=as_json)
 
 
