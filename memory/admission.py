@@ -21,6 +21,10 @@ LONGEST = 200_000
 """Characters in one item. A context window of 32,000 tokens holds half of it; what is longer comes
 from a critic that repeats itself or from someone who fills the disk."""
 
+MOST_HEARD = 100
+"""Episodes that a lesson names as its sources. One more would make it no surer, and each version in
+the journal holds all of them."""
+
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 LONGEST_NAME = 64
 """What SKILL.md allows as a name, so that every skill can be exported (agentskills.io)."""
@@ -85,8 +89,9 @@ def decide(item: Item, similar: Sequence[tuple[Item, float]]) -> Decision:
 
 
 def merged(kept: Item, other: Item) -> Item:
-    """Return the kept item with the sources of both."""
-    source = _joined(kept.source, other.source)
+    """Return the kept item with the sources of both, of a lesson no more than `MOST_HEARD`."""
+    most = MOST_HEARD if isinstance(kept, Lesson) else None
+    source = _joined(kept.source, other.source, most)
     if isinstance(kept, Skill) and isinstance(other, Skill):
         both = dict.fromkeys((*kept.demonstrations, *other.demonstrations))
         return replace(kept, source=source, demonstrations=tuple(both))
@@ -197,15 +202,16 @@ def _trust(item: Item) -> int:
     return list(Anchor).index(item.source.anchor)
 
 
-def _joined(first: Source, other: Source) -> Source:
+def _joined(first: Source, other: Source, most: int | None) -> Source:
     """Return a source of both; judged as the first, whose words are kept."""
-    return replace(
+    joined = replace(
         first,
-        episodes=tuple(dict.fromkeys((*first.episodes, *other.episodes))),
+        episodes=tuple(dict.fromkeys((*first.episodes, *other.episodes)))[:most],
         policy=_names(first.policy, other.policy),
         critic=_names(first.critic, other.critic),
-        made=max(first.made, other.made),
     )
+    # What says nothing new is not newer: else a skill would be revised whenever it is induced.
+    return first if joined == first else replace(joined, made=max(first.made, other.made))
 
 
 def _names(*lists: str) -> str:

@@ -7,6 +7,7 @@ from bank_builders import a_demonstration, a_lesson, a_skill, a_source
 from environments.anchor import Anchor
 from memory.admission import (
     DUPLICATE,
+    MOST_HEARD,
     Decision,
     Outcome,
     decide,
@@ -134,6 +135,21 @@ def test_a_merged_item_keeps_its_words_and_the_sources_of_both():
     assert (joint.source.critic, joint.source.made) == ("critic-1, critic-2", later)
     assert joint.demonstrations == ("D1", "D2", "D3")
     assert merged(joint, new) == joint, "hearing it again adds nothing"
+
+
+def test_what_says_nothing_new_is_not_newer():
+    old, later = a_skill("e1", "e2"), MORNING + timedelta(days=1)
+    assert merged(old, a_skill(source=a_source("e2", made=later))) == old
+    assert merged(old, a_skill(source=a_source("e3", made=later))).source.made == later
+
+
+def test_a_lesson_heard_often_enough_names_no_more_episodes():
+    lesson = a_lesson("e0")
+    for number in range(1, MOST_HEARD + 5):
+        lesson = merged(lesson, a_lesson(f"e{number}"))
+    assert lesson.source.episodes == tuple(f"e{number}" for number in range(MOST_HEARD))
+    better = superseded(lesson, a_lesson("new", unless="it stands open"))
+    assert better.source.episodes == ("new", *lesson.source.episodes[:-1])
 
 
 def test_a_superseded_item_keeps_its_id_and_the_sources_of_both():
