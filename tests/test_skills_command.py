@@ -90,6 +90,7 @@ def test_versions_are_compared_line_by_line(ask, library, tmp_path):
     lesson = library[0]
     with Bank.open(tmp_path / ".apprentice" / "apprentice.sqlite") as bank:
         bank.revise(replace(lesson, instead="look whether it stands open, then open it"))
+    assert "has no version before 1" in ask("skills", "diff", library[1].id)[1]
     lines = json.loads(ask("skills", "diff", lesson.id, "--json")[1])["diff"]
     assert any(line.startswith("-") and "open the fridge first" in line for line in lines)
     assert any(line.startswith("+") and "stands open, then open" in line for line in lines)

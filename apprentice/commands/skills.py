@@ -78,7 +78,12 @@ def diff(config: Config, item_id: str, old: int | None, new: int | None, *, as_j
         say_json({"id": item_id, "old": older.version, "new": newer.version, "diff": lines})
         return
     console = out()
-    for line in lines or [f"{item_id}: versions {older.version} and {newer.version} are the same"]:
+    same = (
+        f"{item_id}: versions {older.version} and {newer.version} are the same"
+        if newer.version > 1
+        else f"{item_id} has no version before 1"
+    )
+    for line in lines or [same]:
         console.print(Text(inert(line), style=COLORS.get(line[:1], "")))
 
 
@@ -121,7 +126,7 @@ def _print_items(bank: Bank, items: list[Item], *, as_json: bool) -> None:
     if as_json:
         say_json([_plain(item) for item in items])
         return
-    headings = ("id", "version", "standing", "type", "kind", "uses", "uplift", "words")
+    headings = ("id", "v", "standing", "type", "kind", "uses", "uplift", "words")
     out().print(table(headings, (_cells(item, _earned(bank, item)) for item in items)))
 
 
@@ -137,7 +142,7 @@ def _cells(item: Item, earned: Credit) -> tuple[object, ...]:
         type(item).__name__.lower(),
         item.kind or "general",
         earned.uses,
-        measured(earned.uplift),
+        "-" if earned.uplift.estimate is None else measured(earned.uplift),
         headline(item),
     )
 
