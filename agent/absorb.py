@@ -74,6 +74,7 @@ class Absorbed:
 
     critiques: list[Critique] = field(default_factory=list)
     items: dict[str, Item] = field(default_factory=dict)  # by id
+    unchanged: set[str] = field(default_factory=set)  # ids of those of them that held it before
     skipped: Counter[Skipped] = field(default_factory=Counter)
     rejections: Counter[str] = field(default_factory=Counter)  # of what the critic said
     unworded: Counter[str] = field(default_factory=Counter)  # why a namer's words were dropped
@@ -117,11 +118,14 @@ async def absorb_skills(
     report = Absorbed()
     demonstrations = [each for each in found if isinstance(each, Demonstration)]
     for skill in induce(demonstrations, made=by.clock()):
-        decision = decide(skill, by.alike(skill))
+        similar = by.alike(skill)
+        decision = decide(skill, similar)
         if namer is not None and decision.outcome is not Outcome.MERGE:
             skill = await word(skill, namer, seed=seed, rejections=report.unworded)
         kept = by.bank.settle(skill, decision)
         report.items[kept.id] = kept
+        if any(kept == each for each, _ in similar):
+            report.unchanged.add(kept.id)
     return report
 
 

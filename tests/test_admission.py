@@ -7,6 +7,7 @@ from bank_builders import a_demonstration, a_lesson, a_skill, a_source
 from environments.anchor import Anchor
 from memory.knowledge.admission import (
     DUPLICATE,
+    MOST_HEARD,
     Decision,
     Outcome,
     decide,
@@ -55,6 +56,31 @@ def test_the_most_similar_of_several_is_taken_whatever_their_order():
     assert decide(a_lesson(), rivals).other == "L1"
     assert decide(a_lesson(), rivals[::-1]) == decide(a_lesson(), rivals)
     assert decide(a_lesson(), rivals).why == "like L1 (cosine 0.990), and no better"
+
+
+def test_words_are_not_replaced_where_another_says_them_as_well():
+    worse, as_good = a_lesson(id="L1", unless=""), a_lesson(id="L2")
+    found = decide(a_lesson(), [(worse, 0.99), (as_good, 0.91)])
+    assert (found.outcome, found.other, found.also) == (Outcome.MERGE, "L2", ())
+    in_use = replace(worse, id="L3", standing=Standing.ACTIVE)
+    found = decide(a_lesson(), [(as_good, 0.99), (in_use, 0.91)])
+    assert (found.outcome, found.other, found.also) == (Outcome.MERGE, "L3", ())
+
+
+def test_better_words_replace_those_of_all_candidates_that_say_the_same():
+    rivals = [
+        (a_lesson(id=f"L{n}", unless="", standing=standing), cosine)
+        for n, (standing, cosine) in enumerate(
+            [
+                (Standing.CANDIDATE, 0.91),
+                (Standing.CANDIDATE, 0.97),
+                (Standing.RETIRED, 0.95),
+                (Standing.CANDIDATE, DUPLICATE - 1e-6),
+            ]
+        )
+    ]
+    found = decide(a_lesson(), rivals)
+    assert (found.outcome, found.other, found.also) == (Outcome.SUPERSEDE, "L1", ("L0",))
 
 
 ONE = (Move(observation="", action="cool mug 1 with fridge 1"),)
@@ -109,6 +135,21 @@ def test_a_merged_item_keeps_its_words_and_the_sources_of_both():
     assert (joint.source.critic, joint.source.made) == ("critic-1, critic-2", later)
     assert joint.demonstrations == ("D1", "D2", "D3")
     assert merged(joint, new) == joint, "hearing it again adds nothing"
+
+
+def test_what_says_nothing_new_is_not_newer():
+    old, later = a_skill("e1", "e2"), MORNING + timedelta(days=1)
+    assert merged(old, a_skill(source=a_source("e2", made=later))) == old
+    assert merged(old, a_skill(source=a_source("e3", made=later))).source.made == later
+
+
+def test_a_lesson_heard_often_enough_names_no_more_episodes():
+    lesson = a_lesson("e0")
+    for number in range(1, MOST_HEARD + 5):
+        lesson = merged(lesson, a_lesson(f"e{number}"))
+    assert lesson.source.episodes == tuple(f"e{number}" for number in range(MOST_HEARD))
+    better = superseded(lesson, a_lesson("new", unless="it stands open"))
+    assert better.source.episodes == ("new", *lesson.source.episodes[:-1])
 
 
 def test_a_superseded_item_keeps_its_id_and_the_sources_of_both():

@@ -23,9 +23,9 @@ from memory.knowledge.items import (
 )
 from memory.knowledge.journal import Deed
 from memory.proof.credit import Tag
-from memory.store import fulltext
 from memory.store.errors import UnknownIdError
-from memory.store.store import Store
+from memory.store.store import Store, fulltext
+from memory.store.vectors import NAMED
 from store_worker import MORNING, an_episode
 
 EPISODES = [f"e{number}" for number in range(1, 7)]
@@ -158,6 +158,26 @@ def test_what_failed_comes_back_in_better_words_under_its_id_unless_a_person_end
     assert set(found.source.episodes) == {"e1", "e2"}
     assert found.unless == ("it stands open" if again else "")
     assert found.standing is (Standing.CANDIDATE if again else Standing.RETIRED)
+
+
+def test_candidates_that_come_to_say_the_same_become_one_with_the_sources_of_all(bank):
+    one, two, used = bank.add_all(
+        [
+            a_lesson("e1", unless=""),
+            a_lesson("e2", unless="", when="a mug is hot"),
+            a_lesson("e1", when="a pan is hot"),
+        ]
+    )
+    bank.set_standing(used.id, Standing.ACTIVE, "it helps", MORNING)
+    better = a_lesson("e3", unless="it stands open")
+    decision = Decision(Outcome.SUPERSEDE, one.id, "better", also=(two.id, used.id))
+    kept = bank.settle(better, decision)
+    assert (kept.id, kept.unless, kept.standing) == (one.id, "it stands open", Standing.CANDIDATE)
+    assert set(kept.source.episodes) == {"e1", "e2", "e3"}
+    assert bank.get(two.id).standing is Standing.RETIRED
+    assert bank.history(two.id)[-1].why == f"says the same as {one.id} now, which has its sources"
+    assert bank.get(used.id).standing is Standing.ACTIVE  # it went into use meanwhile
+    assert bank.integrity() == ()
 
 
 def test_items_are_filtered_by_what_they_are(bank):
@@ -313,6 +333,20 @@ def test_vectors_come_back_in_the_order_of_their_items(bank):
     assert bank.missing_vectors("other") == items
     assert bank.vectors("mini", type=Skill)[0] == [keys[1]]
     assert bank.vectors("other")[1].shape == (0, 0)
+
+
+@everywhere
+def test_vectors_are_read_by_name_however_many_are_named(bank):
+    items = bank.add_all([a_lesson(when=f"case {n}") for n in range(3)])
+    row_of = {(each.id, 1): np.full(2, n + 1, np.float32) for n, each in enumerate(items)}
+    bank.put_vectors("mini", row_of)
+    first, _, last = row_of
+    strangers = {f"L{10**6 + n}" for n in range(NAMED + 1)}
+    for more in (set(), strangers):
+        keys, matrix = bank.vectors("mini", {first[0], last[0]} | more)
+        assert keys == [first, last]
+        assert matrix.tolist() == [[1, 1], [3, 3]]
+    assert bank.vectors("mini", [])[0] == []
 
 
 @everywhere

@@ -14,14 +14,15 @@ from http.server import ThreadingHTTPServer
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 
 from chroma_servers import ChromaServer, Guard, free_port
 from environments.errors import UserError
-from index_worker import ALL, MODEL, a_bank, a_server, a_vector, fill, me
+from index_worker import ALL, MODEL, WIDTH, a_bank, a_server, a_vector, fill, me
 from memory.index.chroma import IndexRefusedError, IndexUnreachableError, Which
 from memory.index.claim import Claim, owner_of
-from memory.index.index import Agreement, Index, NotTheOwnerError
+from memory.index.index import Agreement, Index, NotTheOwnerError, chroma
 from memory.knowledge.items import Standing
 from store_worker import MORNING
 
@@ -156,6 +157,34 @@ def test_deleting_the_index_loses_nothing(bank, folder):
         assert nearest(index, "a 7", 30) == before
     assert before[0] == lessons[7].id
     assert set(before) == {lesson.id for lesson in lessons}
+
+
+@pytest.mark.parametrize(
+    ("many", "page"), [(30, 7), (30, 30), pytest.param(40_000, chroma.PAGE, marks=pytest.mark.slow)]
+)
+def test_an_index_is_opened_again_however_many_it_holds(folder, monkeypatch, many, page):
+    monkeypatch.setattr(chroma, "PAGE", page)
+    keys = [(f"L{n}", 1 + n % 3) for n in range(many)]
+    unit_ND = np.random.default_rng(0).standard_normal((many, WIDTH)).astype(np.float32)
+    for held in ([], keys):
+        claim = Claim.stake(folder, me())
+        opened = chroma.Chroma.in_folder(folder, claim, ALL)
+        assert sorted(opened.keys()) == sorted(held)
+        opened.follow(held, keys, unit_ND)
+        assert sorted(opened.keys()) == sorted(keys)
+        opened.close()
+
+
+def test_what_an_owner_took_over_is_taken_back_when_it_leaves_and_comes_again(bank, folder):
+    (lesson,) = fill(bank, "a", 1)
+    bank.set_standing(lesson.id, Standing.ACTIVE, "proved", MORNING)
+    with Index.embedded(bank, ACTIVE, folder, me()) as index:
+        for standing in (Standing.RETIRED, Standing.CANDIDATE, Standing.ACTIVE) * 2:
+            bank.set_standing(lesson.id, standing, "to and fro", MORNING)
+            index.refresh()
+            active = standing is Standing.ACTIVE
+            assert nearest(index, "a 0") == ([lesson.id] if active else [])
+            assert index.check().good
 
 
 @pytest.mark.parametrize("damaged", ["chroma.sqlite3", "*/*.bin"])

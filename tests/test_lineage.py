@@ -101,6 +101,17 @@ def test_why_walks_from_a_lesson_to_the_step_that_was_observed(store, bank):
     ]
 
 
+def test_why_tells_of_a_row_of_mergers_in_one_line(store, bank):
+    lesson = bank.add(a_lesson("e1"))
+    for number in range(2, 5):
+        again = a_lesson("e1", *(f"e{each}" for each in range(2, number + 1)))
+        bank.settle(again, Decision(Outcome.MERGE, lesson.id, "like it"))
+    told = str(why(bank, store, lesson.id)).splitlines()
+    (mergers,) = [line for line in told if "merged" in line]
+    assert "3 times since" in mergers
+    assert "v4, candidate: like it" in mergers
+
+
 def test_why_shows_the_steps_that_a_demonstration_was_pruned_to(store, bank):
     actions = ["look", "open fridge 1", "look", "cool mug 2 with fridge 1"]
     store.add(an_episode("e9", steps=tuple(replace(STEP, action=action) for action in actions)))

@@ -92,6 +92,22 @@ def test_the_front_matter_holds_what_the_format_allows_and_only_strings():
     assert json.loads(front["metadata"]["apprentice-source"])["episodes"] == ["e1"]
 
 
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        (a_lesson(id="L1", instead="open it", when="it is shut"), "open it. Use when it is shut."),
+        (a_lesson(id="L1", instead="Open it!", when="Shut."), "Open it! Use when Shut."),
+        (
+            a_demonstration(id="D1", goal="cool a mug."),
+            "How someone did this: cool a mug. Use for the like in household.",
+        ),
+    ],
+)
+def test_a_description_is_made_of_sentences(item, said):
+    front = yaml.safe_load(export(item)["SKILL.md"].split("---", 2)[1])
+    assert front["description"] == said
+
+
 def test_the_body_tells_a_reader_what_to_do():
     body = export(a_skill(id="S9"))["SKILL.md"].split("---", 2)[2]
     assert "1. `open {fridge}`\n2. `cool {object} with {fridge}`" in body

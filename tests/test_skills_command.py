@@ -7,11 +7,12 @@ from dataclasses import replace
 import pytest
 
 from apprentice.cli import main
-from bank_builders import a_critique, a_demonstration, a_lesson, a_skill
+from bank_builders import a_critique, a_demonstration, a_lesson, a_skill, a_source
 from environments.episode import Ending
 from memory.bank.bank import Bank
+from memory.knowledge.items import Demonstration, Lesson, Skill, Standing
 from memory.store.store import Store
-from store_worker import an_episode
+from store_worker import MORNING, an_episode
 
 
 @pytest.fixture
@@ -89,6 +90,7 @@ def test_versions_are_compared_line_by_line(ask, library, tmp_path):
     lesson = library[0]
     with Bank.open(tmp_path / ".apprentice" / "apprentice.sqlite") as bank:
         bank.revise(replace(lesson, instead="look whether it stands open, then open it"))
+    assert "has no version before 1" in ask("skills", "diff", library[1].id)[1]
     lines = json.loads(ask("skills", "diff", lesson.id, "--json")[1])["diff"]
     assert any(line.startswith("-") and "open the fridge first" in line for line in lines)
     assert any(line.startswith("+") and "stands open, then open" in line for line in lines)
@@ -110,6 +112,59 @@ def test_what_is_exported_comes_back_as_candidates_elsewhere(ask, library, tmp_p
     assert (code, json.loads(printed)["items"]) == (0, 3), printed
     stood = json.loads(ask("skills", "list", "--home", str(other), "--json")[1])
     assert {item["standing"] for item in stood} == {"candidate"}
+
+
+def count(ask, *args):
+    return json.loads(ask(*args, "--json")[1])["items"]
+
+
+def test_what_was_edited_by_hand_comes_back_as_a_version_that_has_to_prove_itself(
+    ask, library, tmp_path
+):
+    lesson, out = library[0], tmp_path / "out"
+    ask("skills", "approve", lesson.id)
+    assert count(ask, "skills", "export", str(out)) == 1
+    (file,) = out.glob("*/SKILL.md")
+    exported = file.read_text("utf-8")
+    file.write_text(exported.replace("apprentice-unless: ", "apprentice-unless: never; "), "utf-8")
+    assert count(ask, "skills", "import", str(out)) == 1
+    with Bank.open(tmp_path / ".apprentice" / "apprentice.sqlite") as bank:
+        edited = bank.get(lesson.id)
+    assert edited.unless == f"never; {lesson.unless}"
+    assert (edited.version, edited.standing) == (2, Standing.CANDIDATE)
+    code, said = ask("skills", "import", str(out))
+    assert (code, said.count("\n")) == (2, 1)
+    assert "is not its current one" in said
+    file.write_text(exported, "utf-8")  # an old export that nobody edited says nothing new
+    assert count(ask, "skills", "import", str(out)) == 0
+
+
+def test_an_import_into_another_home_names_what_is_there_and_is_done_once(ask, tmp_path):
+    homes = [tmp_path / name for name in (".apprentice", "other")]
+    for home in homes:
+        home.mkdir()
+        with Store.open(home / "apprentice.sqlite") as store:
+            store.add_all(an_episode(id, ending=Ending.FAILED) for id in ("e1", "e2"))
+    with Bank.open(homes[0] / "apprentice.sqlite") as bank:
+        critique = bank.criticize(a_critique())
+        shown = bank.add(a_demonstration("e2"))
+        items = [shown, bank.add(a_lesson(critique=critique.id))]
+        items.append(bank.add(a_skill("e2", demonstrations=(shown.id,))))
+    with Bank.open(homes[1] / "apprentice.sqlite") as bank:
+        for number in range(len(items)):  # the ids mean something else here
+            late = a_source("e1", made=MORNING.replace(year=2027))
+            bank.add(a_lesson(when=f"elsewhere {number}", environment="code", source=late))
+    out = str(tmp_path / "out")
+    assert count(ask, "skills", "export", out, "--standing", "candidate") == 3
+    assert count(ask, "skills", "import", out, "--home", str(homes[1])) == 3
+    assert count(ask, "skills", "import", out, "--home", str(homes[1])) == 0
+    with Bank.open(homes[1] / "apprentice.sqlite") as bank:
+        (lesson,) = bank.items(type=Lesson, environment="household")
+        (demonstration,) = bank.items(type=Demonstration)
+        (skill,) = bank.items(type=Skill)
+    assert lesson.critique == ""
+    assert demonstration.id != shown.id
+    assert skill.demonstrations == (demonstration.id,)
 
 
 def test_forgetting_says_first_what_would_go(ask, library):

@@ -89,7 +89,7 @@ def _say(
     learned: Sequence[Learned], passed_over: Mapping[str, int], looked_at: int, *, as_json: bool
 ) -> None:
     told = [each.episodes for each in learned]
-    items = {item.id: item for each in learned for item in each.items}
+    items = {item.id: item for each in learned for item in each.new}
     kinds = Counter(type(item).__name__.lower() for item in items.values())
     criticized = sum(len(each.critiques) for each in told)
     skipped = Counter(passed_over)
@@ -109,7 +109,12 @@ def _say(
     console.print(Text(f"{_counted(looked_at, 'episode')} looked at: {made}, {critiques}"))
     for reason, many in (skipped | rejected).items():
         console.print(Text(inert(f"  {many:>5}  {reason}"), style="dim"))
-    console.print("look at them: apprentice skills list; let them prove: apprentice skills prove")
+    if not looked_at:
+        console.print("no train episodes are kept here; practise some first: apprentice run")
+    elif items:
+        console.print(
+            "look at them: apprentice skills list; let them prove: apprentice skills prove"
+        )
 
 
 def _counted(many: int, what: str) -> str:

@@ -1,12 +1,14 @@
 """`apprentice skills`: look into what was learned, judge it, carry it elsewhere."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rich.text import Text
 
-from apprentice.build import make_bank, make_store
+from apprentice.build import make_bank, make_embedder, make_store
+from apprentice.homecoming import take_in
 from apprentice.settings.config import Config
 from apprentice.terminal.terminal import SHORT_ID, inert, out, say_json, table
 from apprentice.terminal.wording import changed, headline, measured
@@ -17,6 +19,7 @@ from memory.bank.lineage import why as trace
 from memory.knowledge import skill_md
 from memory.knowledge.items import Item, Standing, text_of
 from memory.knowledge.journal import USER
+from memory.making.alike import alike
 from memory.proof.credit import Credit, credit
 
 COLORS = {"-": "red", "+": "green", "@": "cyan"}
@@ -75,7 +78,12 @@ def diff(config: Config, item_id: str, old: int | None, new: int | None, *, as_j
         say_json({"id": item_id, "old": older.version, "new": newer.version, "diff": lines})
         return
     console = out()
-    for line in lines or [f"{item_id}: versions {older.version} and {newer.version} are the same"]:
+    same = (
+        f"{item_id}: versions {older.version} and {newer.version} are the same"
+        if newer.version > 1
+        else f"{item_id} has no version before 1"
+    )
+    for line in lines or [same]:
         console.print(Text(inert(line), style=COLORS.get(line[:1], "")))
 
 
@@ -104,16 +112,13 @@ def export(config: Config, folder: Path, filters: ItemFilters, *, as_json: bool)
 
 
 def import_items(config: Config, folder: Path, *, as_json: bool) -> None:
-    """Read SKILL.md directories back; each becomes a candidate that has to prove itself here."""
+    """Read SKILL.md directories back; what is new in them has to prove itself here."""
     if not folder.is_dir():
         raise FolderError(f"no directory {str(folder)!r}; name one that `skills export` wrote")
     homes = sorted(file.parent for file in folder.glob("*/SKILL.md"))
     with make_bank(config) as bank:
         read = [skill_md.read(home) for home in homes]
-        known = {item.id for item in bank.some({item.id for item in read})}
-        added = bank.add_all(
-            (replace(item, id="") for item in read if item.id not in known), by=USER, why="import"
-        )
+        added = take_in(read, bank, partial(alike, bank=bank, embedder=make_embedder(config)))
     _say_count(len(added), f"of {len(read)} read from", folder, as_json=as_json)
 
 
@@ -121,7 +126,7 @@ def _print_items(bank: Bank, items: list[Item], *, as_json: bool) -> None:
     if as_json:
         say_json([_plain(item) for item in items])
         return
-    headings = ("id", "version", "standing", "type", "kind", "uses", "uplift", "words")
+    headings = ("id", "v", "standing", "type", "kind", "uses", "uplift", "words")
     out().print(table(headings, (_cells(item, _earned(bank, item)) for item in items)))
 
 
@@ -137,7 +142,7 @@ def _cells(item: Item, earned: Credit) -> tuple[object, ...]:
         type(item).__name__.lower(),
         item.kind or "general",
         earned.uses,
-        measured(earned.uplift),
+        "-" if earned.uplift.estimate is None else measured(earned.uplift),
         headline(item),
     )
 

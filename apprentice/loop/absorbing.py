@@ -32,6 +32,10 @@ class Learned:
     def items(self) -> list[Item]:
         return list((self.episodes.items | self.skills.items).values())
 
+    @property
+    def new(self) -> list[Item]:
+        return [item for item in self.items if item.id not in self.skills.unchanged]
+
 
 async def learn_from(config: Config, episodes: Sequence[Episode], bank: Bank) -> Learned:
     """Turn episodes into what memory keeps of them; those absorbed before are passed over.

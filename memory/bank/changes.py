@@ -81,16 +81,26 @@ def revise(connection: Connection, item: Item, by: str, why: str) -> Item:
 
 
 def settle(connection: Connection, item: Item, decision: Decision, by: str) -> Item:
-    """Write what was decided of a new item; return the one that holds it now."""
+    """Write what was decided of a new item; return the one that holds it now.
+
+    Candidates that come to say the same as that one leave their sources to it and are retired.
+    """
     if decision.outcome is Outcome.KEEP:
         return add(connection, [item], by, decision.why)[0]
     other = current(connection, decision.other)
     merging = decision.outcome is Outcome.MERGE or _dismissed(connection, other)
     joint = merged(other, item) if merging else superseded(other, item)
+    doubles = [] if merging else _waiting(connection, decision.also)
+    for double in doubles:
+        joint = merged(joint, double)
     if joint == other:
         return other  # heard from the same episodes before
     deed = Deed.MERGED if merging else Deed.SUPERSEDED
-    return _revised(connection, deed, other, joint, by, decision.why)
+    kept = _revised(connection, deed, other, joint, by, decision.why)
+    why = f"says the same as {kept.id} now, which has its sources"
+    for double in doubles:
+        move(connection, double.id, Standing.RETIRED, kept.source.made, by=by, why=why)
+    return kept
 
 
 def move(
@@ -111,6 +121,14 @@ def move(
     entry = Entry(at=at, deed=Deed.MOVED, subject=id, version=item.version, by=by, why=why)
     projection.record(connection, [replace(entry, standing=standing)])
     return moved
+
+
+def _waiting(connection: Connection, ids: Sequence[str]) -> list[Item]:
+    """Return those that are candidates still."""
+    if not ids:
+        return []
+    conditions = [ITEM.c.id.in_(ids), ITEM.c.standing == Standing.CANDIDATE]
+    return projection.items(connection, conditions)
 
 
 def _dismissed(connection: Connection, item: Item) -> bool:

@@ -3,13 +3,14 @@
 A tree of lines: it can be printed as it is, or walked by whoever draws it otherwise.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from environments.episode import Episode, Step
 from memory.bank.bank import Bank
 from memory.knowledge.items import Citation, Critique, Demonstration, Item, Lesson, Skill, text_of
-from memory.knowledge.journal import Entry
+from memory.knowledge.journal import Deed, Entry
 from memory.store.store import Store
 
 LONGEST_LINE = 160
@@ -48,7 +49,7 @@ def why(bank: Bank, store: Store, id: str) -> Trace:
 
 
 def _of_item(bank: Bank, store: Store, item: Item) -> Trace:
-    history = tuple(_of_entry(entry) for entry in bank.history(item.id))
+    history = tuple(_of_history(bank.history(item.id)))
     match item:
         case Lesson(critique=critique) if critique:
             grounds = [_of_critique(store, bank.critique(critique))]
@@ -99,6 +100,17 @@ def _of_episode(episode: Episode, actions: list[str]) -> Trace:
 
 def _of_step(number: int, step: Step) -> Trace:
     return Trace(_line(f"step {number}: {step.action or 'no legal action'} <- {step.observation}"))
+
+
+def _of_history(entries: Iterable[Entry]) -> Iterator[Trace]:
+    """Yield a line for each deed, and one for all of a row of mergers: a lesson has a hundred."""
+    for (deed, *_), together in groupby(entries, key=lambda each: (each.deed, each.by)):
+        run = list(together)
+        if deed is Deed.MERGED and len(run) > 1:
+            since = run[0].at.isoformat(timespec="minutes")
+            yield Trace(_line(f"{len(run)} times since {since}: {_of_entry(run[-1]).line}"))
+        else:
+            yield from map(_of_entry, run)
 
 
 def _of_entry(entry: Entry) -> Trace:

@@ -7,6 +7,7 @@ exactly, so every process finds every item. Deleting the index loses nothing.
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Protocol, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from environments.errors import UserError
 from memory.index.chroma import Chroma, Server, Which
 from memory.index.claim import Claim, Owner
-from memory.index.exact import Exact, Floats, Key, Neighbor
+from memory.index.exact import Exact, Floats, Key, Neighbor, in_order
 from memory.knowledge.items import Standing
 
 SAMPLE = 256
@@ -32,7 +33,12 @@ class Truth(Protocol):
     """Where the vectors are kept, by the id and version of the items they are of."""
 
     def vectors(
-        self, model: str, *, standing: Standing | None, environment: str | None
+        self,
+        model: str,
+        ids: Collection[str] | None = None,
+        *,
+        standing: Standing | None,
+        environment: str | None,
     ) -> tuple[list[Key], Floats]: ...
 
 
@@ -57,6 +63,8 @@ class Index:
         self._truth = truth
         self._which = which
         self._chroma = chroma
+        self._known: Collection[Key] | None = None  # what a Chroma of our own holds
+        self._following = Lock()
         self._exact = Exact([], np.empty((0, 0), dtype=np.float32))
         self.refresh()
 
@@ -99,15 +107,18 @@ class Index:
 
     def find(self, query_D: Floats, limit: int, also: Collection[str] = ()) -> list[Neighbor]:
         """Return the items nearest to a unit vector and those named in `also`, nearest first."""
-        return (self._chroma or self._exact).find(query_D, limit, also)
+        if self._chroma is None:
+            return self._exact.find(query_D, limit, also)
+        keys, unit_ND = self._stored({*also, *self._chroma.nearest(query_D, limit)})
+        return in_order(
+            Neighbor(id=id, similarity=float(unit_D @ query_D), vector_D=unit_D)
+            for (id, _), unit_D in zip(keys, unit_ND, strict=True)
+        )
 
     def refresh(self) -> None:
-        """Take over what any process has written to SQL since; 0.3 s at 10^5 items."""
+        """Take over what any process has written to SQL since."""
         if self._chroma is not None:
-            # In this order: what another process adds in between is not taken for a leftover.
-            self._chroma.catch_up()
-            held = self._chroma.keys()
-            self._chroma.follow(held, *self._stored())
+            self._follow(self._chroma)
             return
         keys, unit_ND = self._stored()
         if keys != self._exact.keys:
@@ -123,6 +134,7 @@ class Index:
         """
         if self._chroma is None:
             raise NotTheOwnerError("another process owns the index; end it, then reindex")
+        self._known = None
         self._chroma.rebuild(*self._stored())
         self.refresh()  # with what was stored meanwhile
         return self._chroma.count()
@@ -139,10 +151,22 @@ class Index:
             stored=len(ids), indexed=len(indexed), searched=len(rows), lost=tuple(sorted(lost))
         )
 
-    def _stored(self) -> tuple[list[Key], Floats]:
+    def _follow(self, chroma: Chroma) -> None:
+        """Bring the collection after SQL; only what others may write is read again, 2 s at 10^5."""
+        with self._following:
+            if (held := self._known) is None:
+                chroma.catch_up()
+                held = chroma.keys()
+            # After that: what another process adds in between is not taken for a leftover.
+            keys, unit_ND = self._stored()
+            self._known = None  # should it end in the middle
+            chroma.follow(held, keys, unit_ND)
+            self._known = keys if chroma.alone else None
+
+    def _stored(self, ids: Collection[str] | None = None) -> tuple[list[Key], Floats]:
         which = self._which
         return self._truth.vectors(
-            which.model, standing=which.standing, environment=which.environment
+            which.model, ids, standing=which.standing, environment=which.environment
         )
 
     def _held(self) -> list[Key]:

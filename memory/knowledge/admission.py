@@ -21,6 +21,10 @@ LONGEST = 200_000
 """Characters in one item. A context window of 32,000 tokens holds half of it; what is longer comes
 from a critic that repeats itself or from someone who fills the disk."""
 
+MOST_HEARD = 100
+"""Episodes that a lesson names as its sources. One more would make it no surer, and each version in
+the journal holds all of them."""
+
 NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 LONGEST_NAME = 64
 """What SKILL.md allows as a name, so that every skill can be exported (agentskills.io)."""
@@ -48,6 +52,7 @@ class Decision:
     outcome: Outcome
     other: str  # the id of the item that says the same; empty: none does
     why: str
+    also: tuple[str, ...] = ()  # ids of candidates whose words are replaced too
 
 
 def refusal(content: Remembered) -> str | None:
@@ -60,7 +65,8 @@ def decide(item: Item, similar: Sequence[tuple[Item, float]]) -> Decision:
 
     What is in use was proven as it stands, and keeps its words until they fail. What failed and is
     retired comes back, under its id and to be proven anew, where something says it better, and not
-    in whatever other words: a bad idea has many.
+    in whatever other words: a bad idea has many. So that no two come to say the same, words are
+    only replaced where nobody in use or waiting says them as well, and then of all who wait.
 
     Args:
         item: the one that wants to enter.
@@ -69,18 +75,23 @@ def decide(item: Item, similar: Sequence[tuple[Item, float]]) -> Decision:
     rivals = [(other, cosine) for other, cosine in similar if _same_matter(item, other, cosine)]
     if not rivals:
         return Decision(Outcome.KEEP, "", "nothing says the same")
-    other, cosine = max(rivals, key=lambda rival: rival[1])
+    waiting = [rival for rival in rivals if rival[0].standing is Standing.CANDIDATE]
+    in_use = [rival for rival in rivals if rival[0].standing is Standing.ACTIVE]
+    as_good = [rival for rival in waiting if _advantage(item, rival[0]) is None]
+    other, cosine = max(in_use or as_good or rivals, key=lambda rival: rival[1])
     alike = f"like {other.id} (cosine {cosine:.3f})"
     if other.standing is Standing.ACTIVE:
         return Decision(Outcome.MERGE, other.id, f"{alike}, which was tried as it stands")
     if (better := _advantage(item, other)) is None:
         return Decision(Outcome.MERGE, other.id, f"{alike}, and no better")
-    return Decision(Outcome.SUPERSEDE, other.id, f"{alike}, and {better}")
+    also = tuple(each.id for each, _ in waiting if each is not other)
+    return Decision(Outcome.SUPERSEDE, other.id, f"{alike}, and {better}", also)
 
 
 def merged(kept: Item, other: Item) -> Item:
-    """Return the kept item with the sources of both."""
-    source = _joined(kept.source, other.source)
+    """Return the kept item with the sources of both, of a lesson no more than `MOST_HEARD`."""
+    most = MOST_HEARD if isinstance(kept, Lesson) else None
+    source = _joined(kept.source, other.source, most)
     if isinstance(kept, Skill) and isinstance(other, Skill):
         both = dict.fromkeys((*kept.demonstrations, *other.demonstrations))
         return replace(kept, source=source, demonstrations=tuple(both))
@@ -191,15 +202,16 @@ def _trust(item: Item) -> int:
     return list(Anchor).index(item.source.anchor)
 
 
-def _joined(first: Source, other: Source) -> Source:
+def _joined(first: Source, other: Source, most: int | None) -> Source:
     """Return a source of both; judged as the first, whose words are kept."""
-    return replace(
+    joined = replace(
         first,
-        episodes=tuple(dict.fromkeys((*first.episodes, *other.episodes))),
+        episodes=tuple(dict.fromkeys((*first.episodes, *other.episodes)))[:most],
         policy=_names(first.policy, other.policy),
         critic=_names(first.critic, other.critic),
-        made=max(first.made, other.made),
     )
+    # What says nothing new is not newer: else a skill would be revised whenever it is induced.
+    return first if joined == first else replace(joined, made=max(first.made, other.made))
 
 
 def _names(*lists: str) -> str:

@@ -241,10 +241,16 @@ def _description(item: Item) -> str:
         case Skill():
             text = item.purpose
         case Lesson():
-            text = f"{item.instead} Use when {item.when}"
+            text = f"{_sentence(item.instead)} Use when {_sentence(item.when)}"
         case Demonstration():
-            text = f"How someone did this: {item.goal}. Use for the like in {item.environment}."
+            done = _sentence(item.goal)
+            text = f"How someone did this: {done} Use for the like in {item.environment}."
     return " ".join(_printable(text).split())[:LONGEST_DESCRIPTION].strip() or item.id
+
+
+def _sentence(text: str) -> str:
+    """Return it with an end, where what comes next begins a new sentence."""
+    return text if text.rstrip().endswith((".", "!", "?")) else f"{text.rstrip()}."
 
 
 def _body(item: Item) -> str:

