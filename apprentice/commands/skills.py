@@ -8,12 +8,12 @@ from pathlib import Path
 from rich.text import Text
 
 from apprentice.build import make_bank, make_embedder, make_store
-from apprentice.homecoming import take_in
 from apprentice.settings.config import Config
 from apprentice.terminal.terminal import SHORT_ID, inert, out, say_json, table
 from apprentice.terminal.wording import changed, headline, measured
 from environments.errors import UserError
 from memory.bank.bank import Bank, ItemFilters
+from memory.bank.homecoming import take_in
 from memory.bank.lineage import Trace
 from memory.bank.lineage import why as trace
 from memory.knowledge import skill_md
