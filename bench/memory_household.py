@@ -3,8 +3,9 @@
 Every arm plays the same held-out tasks with the same seeds. Memory is made of experience on train
 tasks: walkthroughs with detours, which stand for a teacher, and the policy's own attempts. Lessons
 come from rules over what was recorded unless a critic is named; nothing is proved first, so this
-shows what memory does as it comes. A policy that solves nearly everything leaves it no room, so
-`--weights` takes those of a short cold start, as `bench.searching` keeps them.
+shows what memory does as it comes. A policy that never acts in vain teaches such rules no lesson,
+so `--tried-by` lets another make the attempts; one that solves nearly everything leaves memory no
+room, so `--weights` takes those of a short cold start, as `bench.searching` keeps them.
 """
 
 import asyncio
@@ -80,7 +81,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         arms = asyncio.run(measured(options, Path(folder), arms=options.arms))
     print(table(arms) + "\n")
-    told = ("policy", "weights", "critic", "limit", "walkthroughs", "attempts", "budget", "seed")
+    told = ("policy", "weights", "tried_by", "critic", "limit", "walkthroughs", "attempts")
+    told += ("budget", "seed")
     given = {name: str(getattr(options, name)) for name in told}
     report(
         "memory_household",
@@ -109,7 +111,7 @@ async def measured(
     if policy is None:
         policy = weak(options, world) if options.weights else make_policy(config)
     try:
-        await live(config, policy, world, options)
+        await lived(config, policy, world, options)
         with make_store(config) as store, make_bank(config) as bank:
             episodes = list(store.episodes(split=Split.TRAIN))
             print(made_of(episodes, await learn_from(config, episodes, bank)), flush=True)
@@ -120,6 +122,18 @@ async def measured(
         return played
     finally:
         await policy.close()
+
+
+async def lived(config: Config, policy: Policy, world: Environment, options: Namespace) -> None:
+    """Gather the experience: the policy's own, or that of whoever tries in its place."""
+    if options.tried_by is None:
+        return await live(config, policy, world, options)
+    tries = config.policy.model_copy(update={"use": options.tried_by})
+    other = make_policy(config.model_copy(update={"policy": tries}))
+    try:
+        await live(config, other, world, options)
+    finally:
+        await other.close()
 
 
 def weak(options: Namespace, world: Environment) -> Policy:
@@ -310,6 +324,7 @@ def options_of(arguments: Sequence[str] | None = None) -> Namespace:
     parser.add_argument("--tasks", type=int, default=120, help="held-out tasks")
     parser.add_argument("--walkthroughs", type=int, default=60, help="train tasks shown")
     parser.add_argument("--attempts", type=int, default=60, help="train tasks tried")
+    parser.add_argument("--tried-by", help="who tries them [the policy itself], such as random")
     parser.add_argument("--limit", type=int, default=30, help="steps of an episode")
     parser.add_argument("--budget", type=int, default=300, help="tokens of a briefing")
     parser.add_argument("--seed", type=int, default=0)

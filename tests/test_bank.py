@@ -23,9 +23,9 @@ from memory.knowledge.items import (
 )
 from memory.knowledge.journal import Deed
 from memory.proof.credit import Tag
+from memory.store import fulltext
 from memory.store.errors import UnknownIdError
-from memory.store.store import Store, fulltext
-from memory.store.vectors import NAMED
+from memory.store.store import Store
 from store_worker import MORNING, an_episode
 
 EPISODES = [f"e{number}" for number in range(1, 7)]
@@ -333,20 +333,6 @@ def test_vectors_come_back_in_the_order_of_their_items(bank):
     assert bank.missing_vectors("other") == items
     assert bank.vectors("mini", type=Skill)[0] == [keys[1]]
     assert bank.vectors("other")[1].shape == (0, 0)
-
-
-@everywhere
-def test_vectors_are_read_by_name_however_many_are_named(bank):
-    items = bank.add_all([a_lesson(when=f"case {n}") for n in range(3)])
-    row_of = {(each.id, 1): np.full(2, n + 1, np.float32) for n, each in enumerate(items)}
-    bank.put_vectors("mini", row_of)
-    first, _, last = row_of
-    strangers = {f"L{10**6 + n}" for n in range(NAMED + 1)}
-    for more in (set(), strangers):
-        keys, matrix = bank.vectors("mini", {first[0], last[0]} | more)
-        assert keys == [first, last]
-        assert matrix.tolist() == [[1, 1], [3, 3]]
-    assert bank.vectors("mini", [])[0] == []
 
 
 @everywhere

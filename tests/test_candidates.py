@@ -84,6 +84,18 @@ def test_an_item_found_by_a_rare_word_alone_comes_into_question(bank, embedder, 
     assert rare in found(near)
 
 
+def test_advice_that_came_since_is_found_once_the_shelf_is_refreshed(bank, embedder, tmp_path):
+    crowd = [a_lesson(when=f"the kettle {n} is warm", kind="heat") for n in range(70)]
+    activate(bank, *crowd)
+    shelf, index = shelf_of(bank, embedder, tmp_path / "index")
+    with index:
+        shelf.near("prove", "warm a kettle", {})
+        late = a_lesson(when="a proof is long", fault="-", instead="use a lemma", kind="prove")
+        (late,) = activate(bank, late)
+        shelf.refresh()
+        assert late in found(shelf.near("prove", "warm a kettle", {}))
+
+
 def test_every_active_item_is_there_for_the_strategies_that_want_all(bank, embedder, tmp_path):
     ids = activate(bank, *(a_lesson(when=f"case {n}") for n in range(70)), a_skill())
     shelf, index = shelf_of(bank, embedder, tmp_path / "index")

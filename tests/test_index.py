@@ -20,9 +20,10 @@ import pytest
 from chroma_servers import ChromaServer, Guard, free_port
 from environments.errors import UserError
 from index_worker import ALL, MODEL, WIDTH, a_bank, a_server, a_vector, fill, me
+from memory.index import chroma
 from memory.index.chroma import IndexRefusedError, IndexUnreachableError, Which
 from memory.index.claim import Claim, owner_of
-from memory.index.index import Agreement, Index, NotTheOwnerError, chroma
+from memory.index.index import Agreement, Index, NotTheOwnerError
 from memory.knowledge.items import Standing
 from store_worker import MORNING
 

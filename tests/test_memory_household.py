@@ -6,7 +6,9 @@ from dataclasses import replace
 import pytest
 
 from agent.scripted import RandomPolicy, Scripted
-from bench.memory_household import figures, measured, options_of, table
+from apprentice.build import make_store
+from apprentice.settings.config import load
+from bench.memory_household import TEACHER, figures, measured, options_of, table
 from environments.episode import Split
 from environments.household.household import Household
 from environments.transcript import Origin
@@ -36,8 +38,8 @@ class Needy:
         pass
 
 
-def played(policy, tmp_path):
-    few = ["--quick", "--critic", "evidence"]
+def played(policy, tmp_path, *more):
+    few = ["--quick", "--critic", "evidence", *more]
     options = options_of(few)
     vars(options).update(tasks=9, walkthroughs=9, attempts=6, limit=12)
     return asyncio.run(measured(options, tmp_path, policy))
@@ -62,3 +64,11 @@ def test_who_needs_an_example_solves_more_with_one(tmp_path):
     assert found["both_gain_low"] > 0
     assert found["both_p"] < 0.05
     assert found["both_steps_more"] < 0
+
+
+@pytest.mark.slow
+def test_lessons_may_come_from_what_another_tried(tmp_path):
+    (_, _, lessons, _) = played(Needy(), tmp_path, "--tried-by", "random")
+    assert lessons.memories > 0
+    with make_store(load({"home": tmp_path / "lived"})) as store:
+        assert {each.policy for each in store.episodes()} == {"random", TEACHER}

@@ -226,18 +226,10 @@ class Bank(Opened):
         with self._engine.connect() as connection:
             return fulltext.search(connection, query, limit, _matching(filters))
 
-    def vectors(
-        self, model: str, ids: Collection[str] | None = None, **filters: Unpack[ItemFilters]
-    ) -> tuple[list[Key], Vector]:
-        """Return (id, version) of the current versions with a vector, and one row for each.
-
-        Args:
-            model: the embedder that made them.
-            ids: only of these items; None: of all.
-            filters: see `ItemFilters`.
-        """
+    def vectors(self, model: str, **filters: Unpack[ItemFilters]) -> tuple[list[Key], Vector]:
+        """Return (id, version) of the current versions with a vector, and one row for each."""
         with self._engine.connect() as connection:
-            return load_vectors(connection, model, ids, _matching(filters))
+            return load_vectors(connection, model, _matching(filters))
 
     def missing_vectors(self, model: str) -> list[Item]:
         """Return the items whose current version has no vector of this model, oldest first."""

@@ -37,22 +37,19 @@ class Neighbor:
     vector_D: Floats = field(repr=False, compare=False)
 
 
-class Exact:
-    """Unit vectors in memory, searched without approximation."""
+class Held:
+    """Unit vectors in memory, by the ids of the items they are of."""
 
     def __init__(self, keys: Sequence[Key], unit_ND: Floats) -> None:
         self.keys = list(keys)
         self._row = {id: row for row, (id, _) in enumerate(self.keys)}
         self._unit_ND = unit_ND
-        self._basis_DH = _leading(unit_ND)
-        self._head_NH = np.ascontiguousarray(unit_ND @ self._basis_DH)
-        self._rest_N = _rest(unit_ND, self._head_NH)
 
-    def find(self, query_D: Floats, limit: int, also: Collection[str] = ()) -> list[Neighbor]:
-        """Return the items nearest to a unit vector and those named in `also`, nearest first."""
-        named = [self._row[id] for id in also if id in self._row]
-        nearest_K = self._nearest(query_D, min(limit, len(self.keys)))
-        rows = set(nearest_K.tolist()).union(named)
+    def named(self, query_D: Floats, ids: Collection[str]) -> list[Neighbor]:
+        """Return the items with these ids as neighbors of a unit vector, nearest first."""
+        return self._near(query_D, {self._row[id] for id in ids if id in self._row})
+
+    def _near(self, query_D: Floats, rows: Collection[int]) -> list[Neighbor]:
         return in_order(
             Neighbor(
                 id=self.keys[row][0],
@@ -61,6 +58,22 @@ class Exact:
             )
             for row in rows
         )
+
+
+class Exact(Held):
+    """Unit vectors in memory, searched without approximation."""
+
+    def __init__(self, keys: Sequence[Key], unit_ND: Floats) -> None:
+        super().__init__(keys, unit_ND)
+        self._basis_DH = _leading(unit_ND)
+        self._head_NH = np.ascontiguousarray(unit_ND @ self._basis_DH)
+        self._rest_N = _rest(unit_ND, self._head_NH)
+
+    def find(self, query_D: Floats, limit: int, also: Collection[str] = ()) -> list[Neighbor]:
+        """Return the items nearest to a unit vector and those named in `also`, nearest first."""
+        named = {self._row[id] for id in also if id in self._row}
+        nearest_K = self._nearest(query_D, min(limit, len(self.keys)))
+        return self._near(query_D, named.union(nearest_K.tolist()))
 
     def _nearest(self, query_D: Floats, limit: int) -> NDArray[np.intp]:
         """Return the rows of the nearest, in no order.

@@ -4,7 +4,7 @@ Only active items are found: a candidate is shown in its trial alone, and there 
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import nlargest
 from typing import Protocol
 
@@ -50,11 +50,15 @@ class Shelf:
     index: Neighbors
     embedder: Embedding
     environment: str
+    _advice: dict[str, list[str]] = field(  # by task type, as it was when the shelf was refreshed
+        default_factory=dict[str, list[str]], init=False, compare=False
+    )
 
     def refresh(self) -> None:
         """Take over what any process has stored, revised or retired since."""
         embed_missing(self.bank, self.embedder)
         self.index.refresh()
+        self._advice.clear()
 
     def near(self, kind: str, text: str, worth: Mapping[str, float]) -> list[Candidate]:
         """Return the items near to a text in meaning or words, and advice for tasks of its type.
@@ -87,7 +91,9 @@ class Shelf:
         return _joined(items, neighbors, {}, worth, self.environment)
 
     def _meant(self, kind: str) -> list[str]:
-        return self.bank.advice(self.environment, kind, MEANT)
+        if kind not in self._advice:
+            self._advice[kind] = self.bank.advice(self.environment, kind, MEANT)
+        return self._advice[kind]
 
 
 def _joined(

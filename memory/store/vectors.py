@@ -3,8 +3,7 @@
 They follow from the items and a model, so they are in no journal and may be made again.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from operator import itemgetter
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 import numpy as np
@@ -33,9 +32,6 @@ Key: TypeAlias = tuple[str, int]
 STORED = np.dtype("<f4")
 """Little-endian on every machine, so that a database can be copied to another."""
 
-NAMED = 10_000
-"""Items that are asked for by name, PostgreSQL takes 65,535; of more, all are read."""
-
 CURRENT = and_(VECTOR.c.item == ITEM.c.id, VECTOR.c.version == ITEM.c.version)
 
 
@@ -59,26 +55,18 @@ def put_vectors(connection: Connection, model: str, vectors: Mapping[Key, Vector
 
 
 def load_vectors(
-    connection: Connection,
-    model: str,
-    ids: Collection[str] | None,
-    where: Iterable[ColumnElement[bool]],
+    connection: Connection, model: str, where: Iterable[ColumnElement[bool]]
 ) -> tuple[list[Key], Vector]:
     """Return the keys, oldest item first, and one row for each; without any, a matrix of (0, 0)."""
     query = (
-        select(VECTOR.c.item, VECTOR.c.version, VECTOR.c.vector, ITEM.c.number)
+        select(VECTOR.c.item, VECTOR.c.version, VECTOR.c.vector)
         .join(ITEM, CURRENT)
         .where(VECTOR.c.model == model, *where)
+        .order_by(ITEM.c.number)
     )
-    if ids is not None and len(ids) <= NAMED:
-        query = query.where(ITEM.c.id.in_(ids))
     found = connection.execute(query).all()
-    if ids is not None and len(ids) > NAMED:
-        found = [row for row in found if row.item in ids]
-    # Here: told to order them, SQLite reads all items in their order to find those named, 50 ms.
-    found = sorted(found, key=itemgetter(3))
-    keys = [(item, version) for item, version, _, _ in found]
-    flat = np.frombuffer(b"".join(packed for _, _, packed, _ in found), STORED)
+    keys = [(item, version) for item, version, _ in found]
+    flat = np.frombuffer(b"".join(packed for _, _, packed in found), STORED)
     return keys, flat.reshape(len(found), -1) if found else flat.reshape(0, 0)
 
 
