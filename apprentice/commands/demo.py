@@ -40,7 +40,7 @@ max_receptacles = 6
 [distill]
 demonstrations = 16
 passes = 2                          # over them, each time with other detours
-walks = 300                         # at random, without the model: what they solved is shown too
+walks = 120                         # at random, without the model: what they solved is shown too
 detour_chance = 0.6                 # often: from so few rooms one has to see much
 length = 1024
 
