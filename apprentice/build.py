@@ -21,7 +21,7 @@ from environments.errors import UnknownNameError, UserError
 from environments.registry import open_environment
 
 if TYPE_CHECKING:
-    from agent.endpoint import Endpoint
+    from agent.endpoints.endpoint import Endpoint
     from agent.policy import Policy
     from apprentice.runs.remember import Reminder
     from apprentice.runs.runs import Rig
@@ -158,7 +158,7 @@ def _policy(config: Config) -> "Policy":
     if named.kind == "openai" and named.model:
         return _chat(config, named.model)
     if named.kind == "graph":
-        from agent.guest import load_guest
+        from agent.guests.guest import load_guest
 
         return load_guest(named.model, Path.cwd())
     if named.kind == LOCAL:
@@ -185,7 +185,7 @@ def make_serving(config: Config) -> "Generator[Config]":
 
 def make_endpoint(config: Config, model: str) -> "Endpoint":
     """Return the endpoint that the settings name, for one of its models."""
-    from agent.endpoint import Endpoint
+    from agent.endpoints.endpoint import Endpoint
 
     return Endpoint(
         model=model,
@@ -200,7 +200,7 @@ def make_endpoint(config: Config, model: str) -> "Endpoint":
 
 
 def _chat(config: Config, model: str) -> "Policy":
-    from agent.chat import ChatPolicy
+    from agent.endpoints.chat import ChatPolicy
 
     return ChatPolicy(make_endpoint(config, model))
 

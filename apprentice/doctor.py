@@ -106,7 +106,7 @@ def _model(config: Config) -> Finding:
 def _endpoint(config: Config) -> Finding:
     kind, _, model = config.policy.use.partition(":")
     if kind == "openai":
-        from agent.chat import reach
+        from agent.endpoints.chat import reach
 
         return Finding("endpoint", State.GOOD, reach(make_endpoint(config, model)))
     words = "not needed by default; for your own, set OPENAI_BASE_URL and --policy openai:MODEL"

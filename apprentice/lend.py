@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from agent.heard import Heard, chat_of, turns_of
+from agent.guests.heard import Heard, chat_of, turns_of
 from agent.scripted import RandomPolicy
 from apprentice.build import make_rig, now
 from apprentice.serve.outside import new_id
@@ -29,8 +29,8 @@ from environments.episode import Completion, Episode
 from environments.errors import UserError
 
 if TYPE_CHECKING:
-    from agent.middleware import Remembering
-    from agent.recorder import Recorder
+    from agent.guests.middleware import Remembering
+    from agent.guests.recorder import Recorder
 
 MARK = "apprentice_episode"
 """The key of the state by which `report` finds what `recall` began."""
@@ -59,7 +59,7 @@ class Lent:
         Args:
             kind: the task type, by which what is learned is found again; empty: none.
         """
-        from agent.recorder import Recorder  # LangChain: half a second
+        from agent.guests.recorder import Recorder  # LangChain: half a second
 
         return Recorder(_Keeping(self.unbriefed, kind))
 
@@ -69,7 +69,7 @@ class Lent:
         Args:
             solved: whether the task was, judged by the state that the agent ended with.
         """
-        from agent.middleware import Remembering
+        from agent.guests.middleware import Remembering
 
         return Remembering(self.begin, self.report, solved)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from environments.errors import UserError
 
 if TYPE_CHECKING:
-    from agent.graph import Conditions
+    from agent.play.graph import Conditions
     from apprentice.runs.runs import Rig
     from apprentice.settings.config import Config
 
@@ -66,7 +66,7 @@ def spread(config: "Config", rig: "Rig", place: Workplace) -> "Generator[Rig]":
         return
     if rig.search is not None:
         raise PlaceOfWorkError(f"--search looks ahead in this process; leave out --on {place.on}")
-    from agent.fleet import Crew, fleet
+    from agent.play.fleet import Crew, fleet
 
     # Ray reports its use to its makers unless told otherwise, and can be told only so.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # noqa: TID251
@@ -92,7 +92,7 @@ def travelling(config: "Config") -> str:
 def furnished(settings: str) -> "Conditions":
     """Return what a worker plays with."""
     from agent.attempt import Limits
-    from agent.graph import Conditions
+    from agent.play.graph import Conditions
     from apprentice.build import make_environment, make_policy, now
     from apprentice.settings.config import Config
 

@@ -20,8 +20,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from agent.attempt import Attempt, Limits
-from agent.checkpoints import checkpoints
-from agent.practice import practice
+from agent.play.checkpoints import checkpoints
+from agent.play.practice import practice
 from bench.figures import flags, report
 from environments.choose import choose
 from environments.environment import Environment

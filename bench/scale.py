@@ -16,10 +16,10 @@ from pathlib import Path
 from statistics import median
 
 from agent.attempt import Attempt, Limits
-from agent.checkpoints import checkpoints
-from agent.fleet import Crew, Fleet, MissingRayError, fleet
-from agent.graph import Conditions
-from agent.practice import practice
+from agent.play.checkpoints import checkpoints
+from agent.play.fleet import Crew, Fleet, MissingRayError, fleet
+from agent.play.graph import Conditions
+from agent.play.practice import practice
 from agent.scripted import Scripted
 from apprentice.build import now
 from bench.figures import Figure, flags, report

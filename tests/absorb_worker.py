@@ -13,8 +13,8 @@ from zlib import crc32
 
 import numpy as np
 
-from agent.absorb import Absorber, absorb, absorb_skills
-from agent.evidence_critic import EvidenceCritic
+from agent.critics.absorb import Absorber, absorb, absorb_skills
+from agent.critics.evidence_critic import EvidenceCritic
 from environments.household.household import Household
 from index_worker import me
 from memory.bank.bank import Bank

@@ -4,10 +4,10 @@ import asyncio
 import json
 from dataclasses import replace
 
-from agent.case import Case
-from agent.chat import ChatPolicy
-from agent.critic import Critic
-from agent.endpoint import Endpoint
+from agent.critics.case import Case
+from agent.critics.critic import Critic
+from agent.endpoints.chat import ChatPolicy
+from agent.endpoints.endpoint import Endpoint
 from agent.scripted import Scripted
 from endpoint import serving
 from environments.episode import Split

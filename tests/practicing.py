@@ -11,7 +11,7 @@ from typing import Any
 from langgraph.checkpoint.memory import InMemorySaver
 
 from agent.attempt import Attempt, Limits
-from agent.practice import practice
+from agent.play.practice import practice
 from environments.episode import Completion, Episode, Split
 from environments.transcript import Turn
 from worlds import Workshop

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.attempt import Limits
-from agent.fleet import INSTALL, Crew
-from agent.graph import Conditions
+from agent.play.fleet import INSTALL, Crew
+from agent.play.graph import Conditions
 from agent.scripted import RandomPolicy
 from practicing import NOON, Dawdling, ticking
 from worlds import Workshop, WorkshopPlay

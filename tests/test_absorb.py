@@ -13,12 +13,12 @@ from zlib import crc32
 import numpy as np
 import pytest
 
-from agent.absorb import Absorber, Skipped, absorb, absorb_skills, demonstrate
-from agent.case import Case
-from agent.critic import Critic
-from agent.inducer import word
+from agent.critics.absorb import Absorber, Skipped, absorb, absorb_skills, demonstrate
+from agent.critics.case import Case
+from agent.critics.critic import Critic
+from agent.critics.inducer import word
+from agent.critics.scrutiny import Rejection
 from agent.scripted import Scripted
-from agent.scrutiny import Rejection
 from bank_builders import a_lesson, a_recall, a_source
 from criticizing import ADVICE, FAILED, GOLD, TASK, WORLD, an_answer
 from environments.anchor import Anchor

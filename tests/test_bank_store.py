@@ -7,7 +7,7 @@ import pytest
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
-from agent.bank_store import BankStore, ProposalError
+from agent.guests.bank_store import BankStore, ProposalError
 from bank_builders import a_demonstration, a_lesson, a_skill
 from environments.episode import Ending, Split, Task
 from memory.bank.bank import Bank

@@ -11,8 +11,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from pydantic import BaseModel, NonNegativeInt
 
 from agent.attempt import Limits
-from agent.chat import ChatPolicy, as_chat, reach
-from agent.endpoint import Endpoint, EndpointError, ReplyError
+from agent.endpoints.chat import ChatPolicy, as_chat, reach
+from agent.endpoints.endpoint import Endpoint, EndpointError, ReplyError
 from endpoint import breaks_off, hangs, refuses, says, sends, sends_raw, serving
 from environments.episode import Ending
 from environments.errors import ContextFullError, UserError
@@ -159,7 +159,7 @@ def test_a_key_is_not_shown_when_its_endpoint_is_printed():
 
 
 def test_importing_the_policy_does_not_import_openai():
-    code = "import sys, agent.chat; print('openai' in sys.modules)"
+    code = "import sys, agent.endpoints.chat; print('openai' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "False\n"
 

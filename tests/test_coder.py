@@ -7,10 +7,10 @@ from itertools import combinations
 
 import pytest
 
-from agent.case import Case
-from agent.chat import as_chat
-from agent.prompts.critic import messages
-from agent.scrutiny import Answer, scrutinize
+from agent.critics.case import Case
+from agent.critics.prompts.critic import messages
+from agent.critics.scrutiny import Answer, scrutinize
+from agent.endpoints.chat import as_chat
 from bank_builders import a_demonstration, a_lesson
 from bench.coder import CODER, HABITS, HELPER, PRINTS, TEXT, Coder, critique
 from environments.code.code import SPENT

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from agent.case import Case
-from agent.critic import Critic
-from agent.endpoint import EndpointError
-from agent.prompts.critic import messages
+from agent.critics.case import Case
+from agent.critics.critic import Critic
+from agent.critics.prompts.critic import messages
+from agent.critics.scrutiny import COPIED_WORDS, LONGEST_FIELD, Rejection, copied, leaks
+from agent.endpoints.endpoint import EndpointError
 from agent.scripted import Scripted
-from agent.scrutiny import COPIED_WORDS, LONGEST_FIELD, Rejection, copied, leaks
 from criticizing import (
     ADVICE,
     CASE,

@@ -3,8 +3,8 @@
 import json
 from random import Random
 
-from agent.scrutiny import LONGEST_FIELD, Rejection
-from agent.structured import LONGEST_ANSWER
+from agent.critics.scrutiny import LONGEST_FIELD, Rejection
+from agent.endpoints.structured import LONGEST_ANSWER
 from criticizing import (
     ADVICE,
     FAILED,

@@ -3,9 +3,9 @@
 import asyncio
 from random import Random
 
-from agent.case import Case
-from agent.evidence_critic import EvidenceCritic, answer_of
-from agent.scrutiny import scrutinize
+from agent.critics.case import Case
+from agent.critics.evidence_critic import EvidenceCritic, answer_of
+from agent.critics.scrutiny import scrutinize
 from criticizing import FAILED, GOLD, TASK, WORLD
 from environments.anchor import Anchor
 from environments.episode import Split

@@ -20,7 +20,7 @@ from random import Random
 
 import pytest
 
-from agent.fleet import INSTALL, LOSSES, MissingRayError, fleet, watch
+from agent.play.fleet import INSTALL, LOSSES, MissingRayError, fleet, watch
 from agent.scripted import RandomPolicy
 from apprentice.build import make_store
 from apprentice.commands.run import EXIT_INTERRUPTED, StoppedError, new_run

@@ -11,8 +11,8 @@ from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from agent.attempt import Limits
-from agent.checkpoints import checkpoints
-from agent.practice import practice
+from agent.play.checkpoints import checkpoints
+from agent.play.practice import practice
 from agent.scripted import RandomPolicy, Scripted
 from environments.check import check_environment
 from environments.episode import Completion, Ending

@@ -7,7 +7,7 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.graph import END, START, MessagesState, StateGraph
 
-from agent.guest import GuestError, GuestPolicy, load_guest
+from agent.guests.guest import GuestError, GuestPolicy, load_guest
 from apprentice.lend import lent
 from apprentice.settings.config import load
 from command import apprentice, one_line

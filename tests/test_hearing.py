@@ -9,7 +9,7 @@ from itertools import count
 import numpy as np
 import pytest
 
-from agent.judge import Judge
+from agent.critics.judge import Judge
 from agent.scripted import Scripted
 from apprentice.audits.answers import Answers
 from apprentice.audits.hearing import ROUNDS, biases, knock_out

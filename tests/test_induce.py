@@ -6,7 +6,7 @@ from string import Formatter
 
 import pytest
 
-from agent.absorb import demonstrate
+from agent.critics.absorb import demonstrate
 from environments.episode import Ending, Split
 from environments.household.household import Household
 from memory.knowledge.admission import refusal

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from agent.chat import ChatPolicy
-from agent.endpoint import Endpoint
-from agent.judge import UNDECIDED, Judge, Match, Rubric, anchor_of
-from agent.prompts.judge import FINISHED, after, of_one, of_two
+from agent.critics.judge import UNDECIDED, Judge, Match, Rubric, anchor_of
+from agent.critics.prompts.judge import FINISHED, after, of_one, of_two
+from agent.endpoints.chat import ChatPolicy
+from agent.endpoints.endpoint import Endpoint
 from agent.scripted import Scripted
 from criticizing import FAILED, WORLD
 from distill.engine.engine import LocalPolicy, LocalSettings

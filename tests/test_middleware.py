@@ -60,6 +60,6 @@ def test_an_agent_of_langchain_is_briefed_and_kept_by_one_line(memory, call):
 
 def test_without_langchain_the_middleware_says_what_to_install(memory, monkeypatch):
     monkeypatch.setitem(sys.modules, "langchain.agents.middleware", None)
-    monkeypatch.delitem(sys.modules, "agent.middleware", raising=False)
+    monkeypatch.delitem(sys.modules, "agent.guests.middleware", raising=False)
     with pytest.raises(UserError, match=r"pip install '\.\[langchain\]'"):
         memory.middleware(lambda _: True)

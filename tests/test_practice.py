@@ -9,8 +9,8 @@ import pytest
 from langgraph.checkpoint.memory import InMemorySaver
 
 from agent.attempt import Limits
-from agent.checkpoints import CheckpointError, checkpoints
-from agent.practice import practice
+from agent.play.checkpoints import CheckpointError, checkpoints
+from agent.play.practice import practice
 from agent.scripted import RandomPolicy, Scripted
 from environments.episode import Ending
 from environments.errors import UserError

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from agent.judge import Judge
+from agent.critics.judge import Judge
 from agent.search.calibration import FEWEST, calibrated, evidence, expected_error, isotonic
 from agent.search.critics import (
     Aspect,

@@ -3,8 +3,8 @@
 import asyncio
 import json
 
+from agent.critics.tagging import tag
 from agent.scripted import Scripted
-from agent.tagging import tag
 from bank_builders import a_demonstration, a_lesson, a_skill
 from criticizing import FAILED
 from environments.transcript import Origin

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from agent.attempt import Attempt, Limits
-from agent.rollout import replay
+from agent.play.rollout import replay
 from agent.scripted import Scripted
 from environments.episode import Split
 from environments.household.household import Household

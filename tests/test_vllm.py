@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.endpoint import EndpointError
+from agent.endpoints.endpoint import EndpointError
 from apprentice.doctor import CHECKS, State
 from apprentice.loop.jobs import learner
 from apprentice.settings.acting import Named

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from agent.endpoint import EndpointError
+from agent.endpoints.endpoint import EndpointError
 from apprentice.build import make_store
 from apprentice.commands.learn import learn, open_rounds
 from apprentice.findings.sample import name_of

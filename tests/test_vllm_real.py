@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from agent.endpoint import Endpoint, EndpointError
+from agent.endpoints.endpoint import Endpoint, EndpointError
 from apprentice.audits.twins import twins
 from apprentice.settings.acting import Acting
 from apprentice.settings.config import Actor, Budget, Config, Vllm

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from agent.endpoint import EndpointError
+from agent.endpoints.endpoint import EndpointError
 from apprentice.build import make_policy
 from apprentice.settings.acting import Acting
 from apprentice.settings.config import Actor, Config, Vllm
@@ -94,11 +94,11 @@ def test_a_server_of_our_own_is_started_when_asked_and_ends_with_its_policy(tmp_
     assert not _servers(tmp_path)
 
 
-def test_a_server_that_ends_while_it_starts_is_told_with_its_last_error(tmp_path, stand_in):
+def test_a_server_that_ends_while_it_starts_is_told_with_the_cause(tmp_path, stand_in):
     server = Server(a_start(tmp_path, stand_in, "--fail"))
     policy = VllmPolicy(BASE, server, endpoint(), Renderer(tokenizer()))
-    with pytest.raises(EndpointError, match=r"ended \(RuntimeError: no room.*; see .*vllm\.log"):
-        answers(policy, a_turn())
+    with pytest.raises(EndpointError, match=r"ended \(ValueError: no room\); see .*vllm\.log"):
+        answers(policy, a_turn(seed=0), a_turn(seed=1))  # both try to start it
 
 
 def test_a_server_that_is_never_ready_is_ended(tmp_path, stand_in):

@@ -16,6 +16,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from loopback import Quiet, running
 
+FAILURE = """\
+(VllmWorker-0 pid=3925) ERROR 12-01 11:25:21 [multiproc_executor.py:953] ValueError: no room
+(EngineCore pid=3894) INFO 12-01 11:25:21 [multiproc_executor.py:479] shutdown
+RuntimeError: Engine core initialization failed. See root cause above. Failed core proc(s): {}
+"""
+"""How vLLM 0.32 says that it cannot start: the cause first, by one of its processes."""
+
 FREE = (7, 8, 9)
 """What it writes where nothing holds it."""
 
@@ -117,7 +124,8 @@ def main():
     sys.stdout.write(f"serving {told.model}\n")
     sys.stdout.flush()
     if told.fail:
-        raise SystemExit("RuntimeError: no room for the weights")
+        sys.stdout.write(FAILURE)
+        raise SystemExit(1)
     server = Vllm(told.served_model_name, port=told.port)
     server.dies_at = told.dies_at
     server.serve_forever()

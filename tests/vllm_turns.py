@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from agent.endpoint import Endpoint
+from agent.endpoints.endpoint import Endpoint
 from apprentice.vllm.version import Version
 from environments.transcript import Turn, opening
 from learning import MOVES, RULES

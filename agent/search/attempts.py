@@ -1,7 +1,7 @@
 """Many attempts, each searched and then taken the best way that was found.
 
-The counterpart of `agent.practice`: whoever consumes the episodes stores them. A search that is
-killed begins anew; the same seed finds the same.
+The counterpart of `agent.play.practice`: whoever consumes the episodes stores them. A search that
+is killed begins anew; the same seed finds the same.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ async def _searched(
         await search.run()
     except UserError:
         raise
-    except Exception:  # noqa: BLE001 - as in `agent.rollout`: a broken attempt is data
+    except Exception:  # noqa: BLE001 - as in `agent.play.rollout`: a broken attempt is data
         return _broken(scene, attempt, settings, (began, clock())), None
     return episode_of(search, search.found, scene.policy.name, clock()), search
 

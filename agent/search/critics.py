@@ -12,7 +12,7 @@ from math import log, tanh
 from types import MappingProxyType
 from typing import Protocol
 
-from agent.judge import Judge
+from agent.critics.judge import Judge
 from agent.search.tree import Branch
 from environments.episode import Ending, Episode
 

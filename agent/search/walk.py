@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from agent.attempt import Attempt, Limits
-from agent.graph import ending, read
+from agent.play.graph import ending, read
 from agent.policy import Policy
 from agent.search.critics import Critics
 from agent.search.tree import Branch

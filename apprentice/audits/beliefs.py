@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 
-from agent.judge import Judge
+from agent.critics.judge import Judge
 from environments.episode import Episode
 
 LEAST_BELIEF = 1e-3

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from agent.judge import Judge
+from agent.critics.judge import Judge
 from apprentice.audits.conduct import Audit, Work, judge_or_self, room_of, votes_of
 from apprentice.audits.cost import Cost, record_length
 from apprentice.build import make_environment

@@ -19,7 +19,7 @@ import numpy as np
 from langgraph.checkpoint.memory import InMemorySaver
 
 from agent.attempt import Attempt, Limits
-from agent.practice import practice
+from agent.play.practice import practice
 from apprentice.build import make_environment, now
 from apprentice.distilling.distilling import open_encoder, open_training
 from apprentice.settings.acting import BASE, Named, find_acting

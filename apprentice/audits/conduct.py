@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from agent.judge import ROOM, Judge
+from agent.critics.judge import ROOM, Judge
 from agent.policy import Policy
 from apprentice.audits.answers import Answers
 from apprentice.audits.cost import Announced, Cost, Spent, announce

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
-from agent.prompts.record import record
+from agent.critics.prompts.record import record
 from apprentice.build import make_store
 from apprentice.findings.place import newest_first
 from apprentice.findings.sample import Sample, name_of

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from agent.judge import UNDECIDED, anchor_of
+from agent.critics.judge import UNDECIDED, anchor_of
 from apprentice.audits.conduct import Audit, Work, judge_or_self, room_of, votes_of
 from apprentice.audits.cost import Cost, record_length
 from apprentice.audits.hearing import (

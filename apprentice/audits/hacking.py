@@ -16,7 +16,7 @@ from statistics import fmean, pstdev
 
 import numpy as np
 
-from agent.judge import UNDECIDED
+from agent.critics.judge import UNDECIDED
 from apprentice.audits.beliefs import Beliefs, believe
 from apprentice.audits.conduct import Audit, Work, judge_or_self, room_of, votes_of
 from apprentice.audits.cost import Cost, record_length

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from agent.judge import SCORES, UNDECIDED, Judge, Match
+from agent.critics.judge import SCORES, UNDECIDED, Judge, Match
 from environments.episode import Episode
 from environments.errors import UnknownNameError
 

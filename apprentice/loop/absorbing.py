@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from agent.absorb import Absorbed, Absorber, Judging, absorb, absorb_skills
-from agent.critic import Critic
-from agent.evidence_critic import NAME as EVIDENCE
-from agent.evidence_critic import EvidenceCritic
+from agent.critics.absorb import Absorbed, Absorber, Judging, absorb, absorb_skills
+from agent.critics.critic import Critic
+from agent.critics.evidence_critic import NAME as EVIDENCE
+from agent.critics.evidence_critic import EvidenceCritic
 from agent.policy import Policy
 from apprentice.build import make_embedder, make_environment, make_judge, now
 from apprentice.findings.past import past_policies

@@ -15,10 +15,10 @@ from random import Random
 from typing import Protocol
 
 from agent.attempt import Attempt, Limits
-from agent.checkpoints import checkpoints
-from agent.fleet import Fleet
+from agent.play.checkpoints import checkpoints
+from agent.play.fleet import Fleet
+from agent.play.practice import practice
 from agent.policy import Policy
-from agent.practice import practice
 from apprentice.runs.remember import Reminder, Told
 from apprentice.runs.searching import Searching
 from environments.environment import Environment

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from opentelemetry import context, trace
 from opentelemetry.trace import Span, SpanKind, Tracer
 
-from agent.chat import as_chat
+from agent.endpoints.chat import as_chat
 from environments.environment import Environment, Observation, Play
 from environments.errors import UserError
 

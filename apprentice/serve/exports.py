@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from agent.chat import as_chat
+from agent.endpoints.chat import as_chat
 from apprentice.serve.export_form import Form
 from environments.episode import Ending, Episode, Split
 from environments.errors import UserError

@@ -6,7 +6,7 @@ Apart from the other policies, for only those who name it pay for finding a mode
 from dataclasses import replace
 from pathlib import Path
 
-from agent.endpoint import Endpoint
+from agent.endpoints.endpoint import Endpoint
 from apprentice.settings.acting import Acting
 from apprentice.settings.config import Config, variables
 from apprentice.vllm.policy import VllmPolicy

@@ -15,8 +15,8 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
-from agent.client import Client
-from agent.endpoint import Endpoint, EndpointError
+from agent.endpoints.client import Client
+from agent.endpoints.endpoint import Endpoint, EndpointError
 from apprentice.vllm.server import Place
 from apprentice.vllm.version import Version
 from distill.sequences.render import Renderer

@@ -7,6 +7,7 @@ spoken to over HTTP, whoever started it.
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import sys
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from subprocess import PIPE, STDOUT, Popen, TimeoutExpired
 from typing import Protocol
 from urllib.request import urlopen
 
-from agent.endpoint import EndpointError
+from agent.endpoints.endpoint import EndpointError
 from apprentice.vllm.keeper import GRACE_S
 from apprentice.vllm.version import Version
 from environments.errors import UserError
@@ -32,6 +33,7 @@ LORAS, RANK = 4, 64
 
 VARIABLES = {
     "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
+    "VLLM_CPU_KVCACHE_SPACE": "4",  # GB; else it wants 92 % of all memory, and refuses beside others
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # "auto" takes the first core, whoever is on it already
     "VLLM_NO_USAGE_STATS": "1",
 }
@@ -139,18 +141,25 @@ class Server:
         port = _free_port()
         self._process = self._begin(port)
         try:
-            async with asyncio.timeout(self._start.patience_s):
-                while not await asyncio.to_thread(_healthy, f"http://{HOST}:{port}/health"):
-                    if self._process.poll() is not None:
+            await self._until_ready(self._process, f"http://{HOST}:{port}/health")
+        except BaseException:
+            await self.close()
+            raise
+        return f"http://{HOST}:{port}/v1"
+
+    async def _until_ready(self, process: Popen[bytes], health: str) -> None:
+        patience_s = self._start.patience_s
+        try:
+            async with asyncio.timeout(patience_s):
+                while not await asyncio.to_thread(_healthy, health):
+                    if process.poll() is not None:
                         raise EndpointError(f"{self._ended()}; it was not ready yet")
                     await asyncio.sleep(LOOKED_EVERY_S)
         except TimeoutError:
-            patience_s = self._start.patience_s
             raise EndpointError(
                 f"our vLLM server was not ready in {patience_s:g} s{self._last_words()}; "
                 "raise vllm.patience_s if it was still loading"
             ) from None
-        return f"http://{HOST}:{port}/v1"
 
     async def fate(self) -> str:
         if self._process is None:
@@ -189,13 +198,15 @@ class Server:
         """Return the last error that it logged since it was started, and where the rest is."""
         with self._start.log.open("rb") as log:
             log.seek(self._said)
-            lines = log.read().decode(errors="replace").splitlines()
-        errors = [line.strip() for line in lines if "Error" in line]
-        words = f" ({errors[-1][-LONGEST_WORDS:]})" if errors else ""
+            said = log.read().decode(errors="replace")
+        causes = [words for words in ERROR.findall(said) if POINTER not in words]
+        words = f" ({causes[-1][:LONGEST_WORDS]})" if causes else ""
         return f"{words}; see {self._start.log}"
 
 
-LONGEST_WORDS = 200  # characters of its log in an error of ours
+ERROR = re.compile(r"\b\w*Error: .*")
+POINTER = "root cause above"  # one process of a server says so of what another said
+LONGEST_WORDS = 400  # characters of its log in an error of ours
 
 
 def _end(process: Popen[bytes]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.endpoint import EndpointError
+from agent.endpoints.endpoint import EndpointError
 from apprentice.settings.acting import BASE, VLLM, Acting, Named, find_acting
 from apprentice.settings.config import Config
 from apprentice.vllm.build import start_of

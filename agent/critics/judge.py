@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from math import exp
 from statistics import fmean
 
-from agent.prompts.judge import (
+from agent.critics.prompts.judge import (
     SCORE,
     SERVED,
     SOLVED,
@@ -23,7 +23,7 @@ from agent.prompts.judge import (
     of_two,
     texts,
 )
-from agent.structured import Writer
+from agent.endpoints.structured import Writer
 from environments.anchor import Anchor
 from environments.choose import choose
 from environments.episode import Episode

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 import openai
 from pydantic import BaseModel, Field, ValidationError
 
-from agent.endpoint import Endpoint, EndpointError, first_fault
+from agent.endpoints.endpoint import Endpoint, EndpointError, first_fault
 from environments.episode import Completion
 from environments.errors import ContextFullError
 

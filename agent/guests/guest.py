@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from agent.chat import as_chat, asking
+from agent.endpoints.chat import as_chat, asking
 from environments.episode import Completion
 from environments.errors import UserError
 from environments.transcript import Turn

@@ -13,7 +13,7 @@ from typing import cast
 from langchain_core.runnables import RunnableConfig
 
 from agent.attempt import Attempt
-from agent.graph import (
+from agent.play.graph import (
     NODES_PER_EPISODE,
     NODES_PER_STEP,
     Conditions,

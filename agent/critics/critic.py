@@ -1,8 +1,8 @@
 """A model that says why an attempt went as it went, several times over, and is believed with care.
 
 One answer feeds three channels: a score, a hint for this task, a lesson for others. What is said
-is held against the record (`agent.scrutiny`); what remains is still an opinion, so it is stored
-with the anchor of an opinion and its lesson as a candidate.
+is held against the record (`agent.critics.scrutiny`); what remains is still an opinion, so it is
+stored with the anchor of an opinion and its lesson as a candidate.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ from datetime import datetime
 from itertools import chain
 from types import MappingProxyType
 
-from agent.case import Case
-from agent.endpoint import ReplyError
-from agent.prompts.critic import ROOM, messages
-from agent.scrutiny import Advice, Answer, Opinion, Rejection, scrutinize
-from agent.structured import OverlongError, Writer, ask
-from agent.tagging import Tagging, tag
+from agent.critics.case import Case
+from agent.critics.prompts.critic import ROOM, messages
+from agent.critics.scrutiny import Advice, Answer, Opinion, Rejection, scrutinize
+from agent.critics.tagging import Tagging, tag
+from agent.endpoints.endpoint import ReplyError
+from agent.endpoints.structured import OverlongError, Writer, ask
 from environments.episode import Episode
 from environments.seed import derive
 from memory.knowledge.items import Critique, Item

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from agent.case import Case
-from agent.critic import Criticism
-from agent.scrutiny import SHORTEST_QUOTE, Advice, Answer, Cited, scrutinize
-from agent.tagging import Tagging
+from agent.critics.case import Case
+from agent.critics.critic import Criticism
+from agent.critics.scrutiny import SHORTEST_QUOTE, Advice, Answer, Cited, scrutinize
+from agent.critics.tagging import Tagging
 from environments.anchor import Anchor
 from environments.episode import Episode
 from memory.knowledge.items import Critique, Item

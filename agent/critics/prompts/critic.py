@@ -1,7 +1,7 @@
 """What a critic is told of a case, in as much room as it has."""
 
-from agent.case import Case
-from agent.prompts.record import record, shorten
+from agent.critics.case import Case
+from agent.critics.prompts.record import record, shorten
 from environments.episode import Ending, Episode
 from environments.transcript import Message, Origin
 from memory.making.evidence import tell

@@ -21,8 +21,8 @@ from typing import Any, TypeAlias
 from langgraph.checkpoint.memory import InMemorySaver
 
 from agent.attempt import Attempt
-from agent.graph import Conditions, EpisodeGraph, compile_episode
-from agent.rollout import rollout
+from agent.play.graph import Conditions, EpisodeGraph, compile_episode
+from agent.play.rollout import rollout
 from environments.episode import Ending, Episode, Step
 from environments.errors import UserError
 

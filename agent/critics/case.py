@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 
-from agent.judge import anchor_of
+from agent.critics.judge import anchor_of
 from environments.episode import Ending, Episode
 from memory.knowledge.items import Demonstration, Source
 from memory.making.evidence import Evidence, gather
@@ -20,7 +20,7 @@ class Case:
     siblings: tuple[Episode, ...] = ()  # other attempts at the same task, none of them broken
     demonstrations: tuple[Demonstration, ...] = ()  # of the same task
     gold: tuple[str, ...] = ()  # actions that solve it; the critic is not shown them
-    past: tuple[str, ...] = ()  # names of policies that acted before; see `agent.judge.anchor_of`
+    past: tuple[str, ...] = ()  # names of policies that acted before; see `judge.anchor_of`
 
     def __post_init__(self) -> None:
         for other in (*self.siblings, *self.demonstrations):

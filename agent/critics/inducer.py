@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
 
-from agent.endpoint import ReplyError
-from agent.structured import Writer, ask
+from agent.endpoints.endpoint import ReplyError
+from agent.endpoints.structured import Writer, ask
 from environments.seed import derive
 from environments.transcript import Message, Origin
 from memory.knowledge.admission import refusal

@@ -11,7 +11,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
-from agent.endpoint import ReplyError, first_fault
+from agent.endpoints.endpoint import ReplyError, first_fault
 from environments.episode import Completion
 from environments.transcript import Message, Origin, Turn
 

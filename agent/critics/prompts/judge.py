@@ -7,7 +7,7 @@ there how it ended.
 
 from collections.abc import Sequence
 
-from agent.prompts.record import record
+from agent.critics.prompts.record import record
 from environments.episode import Episode
 from environments.transcript import Message, Origin, transcript
 

@@ -12,9 +12,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from agent.endpoint import ReplyError
-from agent.prompts.record import record
-from agent.structured import Writer, ask
+from agent.critics.prompts.record import record
+from agent.endpoints.endpoint import ReplyError
+from agent.endpoints.structured import Writer, ask
 from environments.episode import Ending, Episode
 from environments.seed import derive
 from environments.transcript import Message, Origin

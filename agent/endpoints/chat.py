@@ -9,8 +9,15 @@ from collections.abc import Sequence
 from itertools import groupby
 from operator import attrgetter
 
-from agent.endpoint import Endpoint, EndpointError, ReplyError
-from agent.structured import CORRECT, LONGEST_SHOWN, OverlongError, Reply, read_as, request_for
+from agent.endpoints.endpoint import Endpoint, EndpointError, ReplyError
+from agent.endpoints.structured import (
+    CORRECT,
+    LONGEST_SHOWN,
+    OverlongError,
+    Reply,
+    read_as,
+    request_for,
+)
 from environments.episode import Completion
 from environments.transcript import Message, Turn
 
@@ -26,7 +33,7 @@ class ChatPolicy:
     """Many coroutines may ask at once; the endpoint's width says how many it likes."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        from agent.client import Client  # openai: 0.7 s, so only those who chat pay it
+        from agent.endpoints.client import Client  # openai: 0.7 s, so only those who chat pay it
 
         self.name = f"openai:{endpoint.model}"
         self.temperature = endpoint.temperature
@@ -94,7 +101,7 @@ def reach(endpoint: Endpoint) -> str:
     Raises:
         EndpointError: it does not.
     """
-    from agent.client import Client
+    from agent.endpoints.client import Client
 
     async def models() -> tuple[str, ...]:
         client = Client(endpoint)

@@ -12,12 +12,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from agent.case import Case
-from agent.critic import Criticism
-from agent.inducer import word
-from agent.scrutiny import Advice
-from agent.structured import Writer
-from agent.tagging import Tagging
+from agent.critics.case import Case
+from agent.critics.critic import Criticism
+from agent.critics.inducer import word
+from agent.critics.scrutiny import Advice
+from agent.critics.tagging import Tagging
+from agent.endpoints.structured import Writer
 from environments.anchor import Anchor
 from environments.environment import Environment
 from environments.episode import Ending, Episode, Split

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from agent.case import Case
+from agent.critics.case import Case
 from memory.knowledge.items import Citation
 from memory.making.abstract import abstracted, instances
 

@@ -14,9 +14,9 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from agent.attempt import Attempt, Limits
-from agent.graph import Conditions, compile_episode
+from agent.play.graph import Conditions, compile_episode
+from agent.play.rollout import rollout
 from agent.policy import Policy
-from agent.rollout import rollout
 from environments.environment import Environment
 from environments.episode import Episode, Step
 

@@ -16,7 +16,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import LLMResult
 
-from agent.heard import Heard, chat_of, turns_of, written_by
+from agent.guests.heard import Heard, chat_of, turns_of, written_by
 from environments.episode import Completion, Episode
 
 
