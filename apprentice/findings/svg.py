@@ -39,7 +39,8 @@ def draw_chart(chart: Chart) -> str:
     low, high = _range(ys)
     across = _placed(xs, LEFT, WIDTH - RIGHT, doubling=chart.doubling)
     up = _scale(low, high, HEIGHT - BOTTOM, TOP)
-    marks = sorted(set(xs)) if chart.doubling else _ticks(min(xs), max(xs))
+    whole = all(float(x).is_integer() for x in xs)  # of runs and rounds there are no halves
+    marks = sorted(set(xs)) if chart.doubling else _ticks(min(xs), max(xs), least=int(whole))
     parts = [*_frame(chart, across, up, (marks, _ticks(low, high)))]
     if chart.diagonal:
         parts.append(_line(across(0), up(0), across(1), up(1), 'class="axis"'))
@@ -129,13 +130,13 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
     return low - (room if low != 0 else 0), high + (room if high != 1 else 0)
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """Return round values within a range, about `TICKS` of them."""
+def _ticks(low: float, high: float, least: float = 0.0) -> list[float]:
+    """Return round values within a range, about `TICKS` of them, so far apart at least."""
     if low == high:
         return [low]
     raw = (high - low) / TICKS
     unit = 10.0 ** floor(log10(raw))
-    step = next(unit * each for each in (1, 2, 5, 10) if unit * each >= raw)
+    step = max(least, next(unit * each for each in (1, 2, 5, 10) if unit * each >= raw))
     return [round(step * i, 10) for i in range(ceil(low / step), floor(high / step) + 1)]
 
 

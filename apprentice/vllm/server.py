@@ -33,7 +33,7 @@ LORAS, RANK = 4, 64
 
 VARIABLES = {
     "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
-    "VLLM_CPU_KVCACHE_SPACE": "4",  # GB; else it wants 92 % of all memory, and refuses beside others
+    "VLLM_CPU_KVCACHE_SPACE": "4",  # GB; else 92 % of all memory, or it refuses
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # "auto" takes the first core, whoever is on it already
     "VLLM_NO_USAGE_STATS": "1",
 }
