@@ -62,3 +62,12 @@ def test_each_candidate_costs_its_level_once_and_an_adoption_earns_some_back(rou
     assert rounds.spending().adopted == 1
     assert rounds.level("three", NOON) == pytest.approx(0.1 * 2 / 12)
     assert rounds.level("four", NOON, false_share=0.2) == pytest.approx(0.2 * 2 / 20)
+
+
+def test_a_candidate_is_judged_when_its_exam_is_over(rounds):
+    rounds.level("a", NOON)
+    assert rounds.outcome("a") is rounds.outcome("unknown") is None
+    rounds.decide("a", Outcome.UNDECIDED, NOON)
+    assert rounds.outcome("a") is None
+    rounds.decide("a", Outcome.REJECT, NOON)
+    assert rounds.outcome("a") is Outcome.REJECT

@@ -31,6 +31,7 @@ from apprentice.loop.reports import (
     Started,
 )
 from apprentice.loop.site import Site
+from apprentice.loop.student import going_on, unjudged
 from apprentice.settings.acting import BASE, LEARNERS, Named, settled
 from apprentice.settings.config import Config
 from apprentice.terminal.terminal import Tally, progress
@@ -54,14 +55,16 @@ class NotALearnerError(UserError, ValueError):
 
 
 def start(site: Site, record: Record) -> Started:
-    """Find out who acts, and make a first student of a bare model where something can be shown."""
+    """Find out who acts and who goes on learning; a bare model is shown something first."""
     named = Named.parse(site.config.policy.use)
     if named.kind not in LEARNERS:
         raise NotALearnerError(site.config.policy.use)
     went_on = _decided(site, record.settle)
     incumbent = settled(site.config).policy.use
-    if Named.parse(incumbent).adapter != BASE:
-        return Started(incumbent=incumbent, student=incumbent, cold=None, settled=went_on)
+    student = going_on(site, incumbent)
+    if student is not None or Named.parse(incumbent).adapter != BASE:
+        student = student or incumbent
+        return Started(incumbent=incumbent, student=student, cold=None, settled=went_on)
     made = cold_start(site.config, incumbent)
     student = made.policy or incumbent
     return Started(incumbent=incumbent, student=student, cold=made.report, settled=went_on)
@@ -131,8 +134,7 @@ def distil(site: Site, record: Record) -> Distilled:
     config = site.config.model_copy(update={"distill": limits})
     beside = partial(meanwhile, site, record.start.student)
     made = distil_into(config, record.start.student, site.round.id, ids, beside)
-    unchanged = record.start.student == record.start.incumbent
-    candidate = made.policy or (None if unchanged else record.start.student)
+    candidate = made.policy or unjudged(site, record.start)
     return Distilled(candidate=candidate, report=made.report, dropped=made.dropped)
 
 

@@ -102,6 +102,13 @@ class Rounds(Opened):
         with writing(self._engine).begin() as connection:
             connection.execute(decided.values(outcome=outcome, decided=at))
 
+    def outcome(self, candidate: str) -> Outcome | None:
+        """Return how a candidate was judged; None: it was not, or its exam is not over."""
+        query = select(VERDICT.c.outcome).where(VERDICT.c.candidate == candidate)
+        with self._engine.connect() as connection:
+            found = connection.scalar(query)
+        return None if found in (None, Outcome.UNDECIDED) else Outcome(found)
+
     def undecided(self) -> list[str]:
         """Return the candidates whose exam was ended by its budget, the oldest first."""
         waiting = select(VERDICT.c.candidate).where(VERDICT.c.outcome == Outcome.UNDECIDED)
