@@ -1,17 +1,26 @@
 import re
+from datetime import UTC, datetime
 from html import unescape
 
 import pytest
 from starlette.testclient import TestClient
 
+from apprentice.gate.gate import Gated
+from apprentice.loop.reports import Examined, Promoted, Record
 from apprentice.web.app import create_app
 from apprentice.web.guard import COOKIE
+from apprentice.web.overview import learning
+from examining import a_comparison
 from memory.knowledge.items import Standing, text_of
 from memory.proof.credit import credit
+from memory.proof.proof import Outcome, judge
+from memory.proof.rounds import Round
+from memory.proof.sequential import Plan
 from store_worker import an_episode
 from windowed import hostile, looking, real_home
 
 HERE = ("127.0.0.1",)
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 TOKEN = "a-token-of-the-test"
 
 
@@ -232,3 +241,26 @@ def test_an_editor_approves_and_annotates_and_a_form_of_another_site_does_nothin
     odd = client.post(f"/episodes/{episode.id}/annotations", data=note | {"score": "x"})
     assert odd.status_code == 400
     assert len(site.annotations.of(episode.id)) == 1
+
+
+def a_lived_round(number, before, after, outcome):
+    """Return a round whose exam had these answers, and its record."""
+    compared = a_comparison(before, after)
+    verdict = judge(compared.pairs, Plan(level=0.05, pairs=len(before), worthwhile=0.5))
+    gated = Gated(compared=compared, anchors=a_comparison([], []), tolerated=0, verdict=verdict)
+    promoted = Promoted(acting="a", outcome=outcome, internalised=(), tokens_saved=0.0)
+    round = Round(id=f"r{number}", number=number, seed=0, settings="{}", started=NOON)
+    return round, Record(examine=Examined(gated=gated, level=0.05), promote=promoted)
+
+
+def test_the_learning_curve_is_what_the_exams_of_the_rounds_said():
+    lived = [
+        a_lived_round(1, [False] * 8, [True] * 6 + [False] * 2, Outcome.PROMOTE),
+        (Round(id="r2", number=2, seed=0, settings="{}", started=NOON), Record()),  # under way
+        a_lived_round(3, [True] * 6 + [False] * 2, [True] * 7 + [False], Outcome.REJECT),
+    ]
+    acted, tried, promoted = learning(lived).curves
+    assert [(dot.x, dot.y) for dot in acted.dots] == [(1, 0.0), (3, 0.75)]
+    assert [(dot.x, dot.y) for dot in tried.dots] == [(1, 0.75), (3, 0.875)]
+    assert [dot.x for dot in promoted.dots] == [1]
+    assert all(dot.low <= dot.y <= dot.high for dot in (*acted.dots, *tried.dots))
