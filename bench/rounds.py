@@ -1,10 +1,10 @@
-"""Round after round: what is promoted in the end, by where each round begins to learn.
+"""Round after round: what is promoted in the end, by what each round learns from.
 
-`anew`: from who acts, as long as nothing is promoted. `going on`: from the last candidate, unless
-it is surely worse; this is what `apprentice learn` does. `climbing`: from the last candidate if it
-did at least as well in its exam, which uses the held-out tasks to choose and is here to compare.
-Each round changes how some tasks end, by chance or also for the better; all exams are held on the
-same tasks, at the levels that the number of candidates leaves.
+`alone`: from its own attempts. `together`: from those of all rounds since the last promotion, and
+what each gains is taken to add up; this is what `apprentice learn` does. `climbing`: from the last
+candidate if it did as well as who acts in its exam, else anew, which chooses by the held-out tasks
+and is here to be compared. Each round changes how some tasks end, by chance or also for the better;
+all exams are held on the same tasks, at the levels that the number of candidates leaves.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from apprentice.gate.gate import Bar, plan_of
 from bench.figures import Figure, flags, report
-from memory.proof.intervals import paired
 from memory.proof.power import run
 from memory.proof.spending import Spending
 
-WAYS = ("anew", "going on", "climbing")
+WAYS = ("alone", "together", "climbing")
 CHANGED = 0.2
 """Share of the tasks whose end a round decides again."""
 
@@ -47,7 +46,7 @@ def main() -> None:
         for name, gain in (("nothing", 0.0), ("4_points", 0.04)):
             for way in WAYS:
                 promoted = ever_promoted(way, Setting(lives, pairs, gain), rng)
-                key = f"gaining_{name}_{pairs}_pairs_{way.replace(' ', '_')}"
+                key = f"gaining_{name}_{pairs}_pairs_{way}"
                 figures[f"{key}_promoted"] = float(promoted.mean())
     report("rounds", figures, json_path=options.json, packages=("numpy", "scipy"))
 
@@ -71,20 +70,18 @@ def ever_promoted(way: str, setting: Setting, rng: Generator) -> Flags:
         course = run(win_LN, loss_LN, plan)
         promoted_L |= course.promoted_G
         spending = spending.after(0)
-        on_L = _goes_on(way, win_LN, loss_LN, course.stopped_G)
+        on_L = _adds_up(way, win_LN, loss_LN, course.stopped_G)
         student_LN = np.where(on_L[:, None], candidate_LN, acts_LN)
         rate_L = np.where(on_L, rate_L + setting.gain, RATE)
     return promoted_L
 
 
-def _goes_on(way: str, win_LN: Flags, loss_LN: Flags, played_L: NDArray[np.int64]) -> Flags:
-    """Return where the next round begins with the candidate, by the pairs that were played."""
-    seen_LN = np.arange(win_LN.shape[1]) < played_L[:, None]
-    wins_L, losses_L = ((each & seen_LN).sum(axis=1) for each in (win_LN, loss_LN))
+def _adds_up(way: str, win_LN: Flags, loss_LN: Flags, played_L: NDArray[np.int64]) -> Flags:
+    """Return where the next candidate is made of this one's gains too."""
     if way == "climbing":
-        return wins_L >= losses_L
-    _, high_L = paired(wins_L, losses_L, played_L)
-    return high_L >= 0 if way == "going on" else np.zeros(len(wins_L), dtype=bool)
+        seen_LN = np.arange(win_LN.shape[1]) < played_L[:, None]
+        return (win_LN & seen_LN).sum(axis=1) >= (loss_LN & seen_LN).sum(axis=1)
+    return np.full(len(win_LN), way == "together")
 
 
 if __name__ == "__main__":

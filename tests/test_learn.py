@@ -1,11 +1,9 @@
 """A whole round on a model of a few thousand weights: its record, its end, what it never saw."""
 
 import json
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from shutil import copytree, rmtree
-from sqlite3 import connect
 
 import pytest
 from safetensors.torch import load_file
@@ -24,10 +22,10 @@ from apprentice.gate.exam import Comparison
 from apprentice.gate.gate import Gated
 from apprentice.gate.promises import gate_file, read_promise
 from apprentice.loop.judging import decided, promote, settle
+from apprentice.loop.pool import pooled, unjudged
 from apprentice.loop.reports import Distilled, Examined, Record, Started, record_of, to_json
 from apprentice.loop.site import Site
 from apprentice.loop.stages import NotALearnerError, start
-from apprentice.loop.student import going_on, unjudged
 from apprentice.loop.trace import leaks
 from apprentice.settings.acting import Named
 from apprentice.settings.config import load
@@ -35,8 +33,7 @@ from apprentice.settings.orders import ordered, write_order
 from environments.episode import Split
 from examining import a_comparison, a_sheet
 from memory.bank.annotations import Annotation
-from memory.proof.intervals import Interval
-from memory.proof.proof import Outcome, Reason, judge
+from memory.proof.proof import Outcome, judge
 from memory.proof.sequential import Plan
 from tiny_learner import importing, install_workshop, small_config
 
@@ -73,17 +70,26 @@ def test_a_round_goes_through_all_its_stages_and_is_finished(learned):
     assert not list(config.home.glob("round-*"))  # no checkpoint is left behind
 
 
-def test_a_bare_model_begins_with_a_cold_start_and_goes_on_learning_though_it_is_not_proven(
-    learned,
-):
+def test_a_bare_model_begins_with_a_cold_start_which_the_next_round_finds(learned):
     _, (first, second) = learned
     assert first.start.incumbent.endswith("@base")
     assert first.start.cold.walkthroughs == 4
+    assert second.start == first.start
     assert first.distil.report.parent == Named.parse(first.start.student).adapter
-    assert first.examine.gated.verdict.outcome is Outcome.REJECT
-    assert (second.start.student, second.start.cold) == (first.distil.candidate, None)
-    assert second.start.incumbent == first.start.incumbent
-    assert second.distil.report.parent == Named.parse(first.distil.candidate).adapter
+
+
+def test_a_round_learns_from_all_attempts_since_the_last_promotion(learned):
+    config, (first, second) = learned
+    assert first.promote.outcome is second.promote.outcome is Outcome.REJECT
+    made = [{each.id for each in record.recall.attempts} for record in (first, second)]
+    with make_library(config) as library:
+        taught = [
+            set(library.adapters.lineage(Named.parse(record.distil.candidate).adapter).episodes)
+            for record in (first, second)
+        ]
+    assert not taught[0] & made[1]
+    assert taught[1] & made[0]
+    assert taught[1] & made[1]
 
 
 def test_the_candidate_and_the_incumbent_play_the_same_dev_tasks_and_every_answer_is_kept(learned):
@@ -212,62 +218,21 @@ def third(learned, tmp_path):
         yield Site(config=config, round=begin_round(config, rounds), rounds=rounds)
 
 
-def _rewritten(site, change):
-    """Have the second round ended otherwise."""
-    id = site.rounds.all()[1].id
-    ended = change(record_of(site.rounds.reports(id)))
-    told = {stage: to_json(getattr(ended, stage)) for stage in ("distil", "examine")}
-    with closing(connect(site.config.home / "apprentice.sqlite")) as database, database:
-        for stage, report in told.items():
-            found = database.execute(
-                "update stage set report = ? where round = ? and name = ?", (report, id, stage)
-            )
-            assert found.rowcount == 1
-
-
-def _examined(record, **verdict):
-    gated = record.examine.gated
-    gated = replace(gated, verdict=replace(gated.verdict, **verdict))
-    return replace(record, examine=replace(record.examine, gated=gated))
-
-
-def test_a_candidate_that_is_not_proven_goes_on_learning(learned, third):
-    _, (_, second) = learned
-    assert going_on(third, second.start.incumbent) == second.distil.candidate
-
-
-@pytest.mark.parametrize(
-    "verdict",
-    [
-        {"reason": Reason.ANCHOR_LOST},
-        {"reason": Reason.VETOED},
-        {"wins": 0, "losses": 8, "interval": Interval(-0.9, -0.1)},
-    ],
-)
-def test_a_candidate_that_an_exam_speaks_against_does_not_go_on(learned, third, verdict):
-    _, (_, second) = learned
-    _rewritten(third, lambda record: _examined(record, **verdict))
-    assert going_on(third, second.start.incumbent) is None
-
-
-def test_where_nothing_was_worth_learning_the_student_goes_on_and_is_not_examined_again(
-    learned, third
-):
-    _, (_, second) = learned
-    _rewritten(third, lambda record: replace(
-        record, distil=replace(record.distil, candidate=None)))  # fmt: skip
-    assert going_on(third, second.start.incumbent) == second.start.student
-    started = replace(second.start, student=second.distil.candidate)
-    assert unjudged(third, started) is None
-    never = replace(started, student=f"{started.incumbent.removesuffix('base')}other")
-    assert unjudged(third, never) == never.student
-
-
-def test_what_was_made_for_another_incumbent_or_is_gone_is_not_gone_on_with(learned, third):
+def test_attempts_of_somebody_else_are_not_pooled(learned, third):
     _, (first, second) = learned
-    assert going_on(third, first.distil.candidate) is None
-    rmtree(third.config.home / "adapters" / Named.parse(second.distil.candidate).adapter)
-    assert going_on(third, second.start.incumbent) is None
+    own = [each.id for each in second.recall.attempts]
+    before = [each.id for each in first.recall.attempts]
+    assert pooled(third, second) == [*before, *own, *own]  # as if the second were the third
+    other = replace(second, start=replace(second.start, student=second.distil.candidate))
+    assert pooled(third, other) == own  # who acts now did not make the others
+
+
+def test_a_student_that_learned_nothing_new_is_examined_once(learned, third):
+    _, (first, second) = learned
+    assert unjudged(third, first.start) == first.start.student  # only what was made of it was
+    judged = replace(second.start, student=second.distil.candidate)
+    assert unjudged(third, judged) is None
+    assert unjudged(third, replace(judged, incumbent=judged.student)) is None
 
 
 def test_what_a_deleted_adapter_learned_from_cannot_be_traced_and_that_is_said(learned, tmp_path):

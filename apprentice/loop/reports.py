@@ -35,7 +35,7 @@ class Started:
     """Who acts now, and who goes on learning."""
 
     incumbent: str  # a policy, named exactly
-    student: str  # who practises: the incumbent, an unproven candidate, or a cold start's first
+    student: str  # who practises: the incumbent, or what a cold start made of the bare model
     cold: Report | None  # None: there was none, or an earlier round's is gone on with
     settled: "Promoted | None" = None  # what became of a candidate whose exam went on
 

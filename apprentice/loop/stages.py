@@ -18,6 +18,7 @@ from apprentice.loop.ahead import meanwhile, plan_of, planned_again, usable
 from apprentice.loop.curriculum import stratified
 from apprentice.loop.distil import cold_start, distil_into
 from apprentice.loop.judging import decided
+from apprentice.loop.pool import pooled, unjudged
 from apprentice.loop.practice import LOOKED_BACK, make, missing, planned, practising, unbriefed
 from apprentice.loop.reports import (
     Absorbed,
@@ -31,7 +32,6 @@ from apprentice.loop.reports import (
     Started,
 )
 from apprentice.loop.site import Site
-from apprentice.loop.student import going_on, unjudged
 from apprentice.settings.acting import BASE, LEARNERS, Named, settled
 from apprentice.settings.config import Config
 from apprentice.terminal.terminal import Tally, progress
@@ -55,16 +55,14 @@ class NotALearnerError(UserError, ValueError):
 
 
 def start(site: Site, record: Record) -> Started:
-    """Find out who acts and who goes on learning; a bare model is shown something first."""
+    """Find out who acts, and make a first student of a bare model where something can be shown."""
     named = Named.parse(site.config.policy.use)
     if named.kind not in LEARNERS:
         raise NotALearnerError(site.config.policy.use)
     went_on = _decided(site, record.settle)
     incumbent = settled(site.config).policy.use
-    student = going_on(site, incumbent)
-    if student is not None or Named.parse(incumbent).adapter != BASE:
-        student = student or incumbent
-        return Started(incumbent=incumbent, student=student, cold=None, settled=went_on)
+    if Named.parse(incumbent).adapter != BASE:
+        return Started(incumbent=incumbent, student=incumbent, cold=None, settled=went_on)
     made = cold_start(site.config, incumbent)
     student = made.policy or incumbent
     return Started(incumbent=incumbent, student=student, cold=made.report, settled=went_on)
@@ -126,14 +124,13 @@ def absorb(site: Site, record: Record) -> Absorbed:
 
 
 def distil(site: Site, record: Record) -> Distilled:
-    """Train on the attempts, and on demonstrations beside them."""
+    """Train on the attempts since the last promotion, and on demonstrations beside them."""
     assert record.start is not None
     assert record.recall is not None
-    ids = [each.id for each in record.recall.attempts]
     limits = site.config.distill.model_copy(update={"staleness": oldest(site.config)})
     config = site.config.model_copy(update={"distill": limits})
     beside = partial(meanwhile, site, record.start.student)
-    made = distil_into(config, record.start.student, site.round.id, ids, beside)
+    made = distil_into(config, record.start.student, site.round.id, pooled(site, record), beside)
     candidate = made.policy or unjudged(site, record.start)
     return Distilled(candidate=candidate, report=made.report, dropped=made.dropped)
 
