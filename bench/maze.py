@@ -24,7 +24,7 @@ ERRS = 0.3  # of the process judge
 OTHERS = range(1_000_000, 1_000_200)
 """Mazes that tell what the critics' scores mean, and are not examined."""
 
-MAZE_SETTINGS = SearchSettings(budget=80, rollouts=0, exploration=0.25)
+MAZE_SETTINGS = SearchSettings(budget=60, rollouts=0, exploration=0.25)
 """No rollouts: they would be most of so small a budget. Little exploration, for critics know."""
 
 Way = tuple[int, ...]

@@ -60,6 +60,18 @@ def test_an_option_that_is_proposed_again_stays_one_child_and_is_counted():
     assert search.spent.steps == 2  # what is known to lead to a child is not simulated again
 
 
+def test_what_a_child_did_is_not_proposed_again_so_that_a_sure_policy_is_searched_too():
+    world = Thicket(depth=2, width=5, goals=set())
+    sure = Scripted(lambda turn: turn.admissible[0])
+    broad = {"fewest": 5, "fewest_first": 5, "at_once": 1}
+    children = searched(world, policy=sure, budget=90, **broad).root.children
+    assert [each.option[0].action for each in children] == list("01234")
+    offered = {each.option[0].admissible for each in children}
+    assert offered == {tuple("01234")}  # what could be done stays on record
+    (only,) = searched(world, policy=sure, budget=90, again=True, **broad).root.children
+    assert only.option[0].action == "0"
+
+
 def test_ways_that_come_to_the_same_state_are_one():
     search = searched(Ring(places=9, goal=99), budget=400, limits=Limits(steps=30))
     states = [node.state for node in search.root.walk()]

@@ -81,9 +81,9 @@ class Grower:
 
     async def _take(self, node: Node, walk: Walk, start: int, seed: int) -> Node | None:
         """Take the actions of one option; return the child it leads to, if it is known already."""
-        stop = self.scene.stop
+        stop, but = self.scene.stop, self._taken(node)
         while walk.going and len(walk.steps) - start < self.settings.option:
-            thought = await walk.think(self.scene.policy, derive(seed, len(walk.steps)))
+            thought = await walk.think(self.scene.policy, derive(seed, len(walk.steps)), but)
             if thought is None or thought.action is None:
                 return None
             again = repeated(node, (*walk.steps[start:], thought))
@@ -93,6 +93,12 @@ class Grower:
             if stop is not None and stop(walk.steps[start:], walk.play.observation):
                 return None
         return None
+
+    def _taken(self, node: Node) -> frozenset[str | None]:
+        """Return the actions that need not be proposed again, where options are single actions."""
+        if self.settings.again or self.settings.option > 1:
+            return frozenset()
+        return frozenset(child.option[0].action for child in node.children)
 
     def _walk(self, node: Node, play: Play, lane: int, left: int) -> Walk:
         return Walk(

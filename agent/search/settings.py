@@ -26,6 +26,7 @@ class SearchSettings:
     fewest: int = 2  # children of a node, unless the policy knows no more
     fewest_first: int = 3  # the same at the root
     most: int = 10  # children of a node
+    again: bool = False  # propose what a child did already; a policy that is sure does little else
     misses: int = 5  # proposals in a row that bring nothing new: the policy knows no more there
     until_solved: bool = True  # stop when the outcome critic is sure of a branch
 

@@ -1,6 +1,6 @@
 """Going on from some moment of a play: one option, or all the way to an end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from agent.attempt import Attempt, Limits
@@ -76,8 +76,16 @@ class Walk:
         closing = read(self.steps, self.play.observation)
         return Branch(self.attempt.task, tuple(self.steps), closing, self.ending)
 
-    async def think(self, policy: Policy, seed: int) -> Step | None:
-        """Return the step that the policy would take now, not taken; None: it has no room."""
+    async def think(
+        self, policy: Policy, seed: int, but: Collection[str | None] = ()
+    ) -> Step | None:
+        """Return the step that the policy would take now, not taken; None: it has no room.
+
+        Args:
+            policy: who is asked.
+            seed: of its chance.
+            but: actions that it may not choose, as long as there are others.
+        """
         now = self.play.observation
         seen = read(self.steps, now)
         instructions = self.scene.environment.instructions
@@ -86,7 +94,7 @@ class Walk:
             admissible = untried(seen, admissible, self.steps)
         turn = Turn(
             messages=transcript(instructions, self.attempt.briefing, self.steps, seen),
-            admissible=admissible,
+            admissible=tuple(each for each in admissible if each not in but) or admissible,
             seed=seed,
             episode=self.lane,
         )
