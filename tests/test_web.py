@@ -145,6 +145,17 @@ def test_what_is_stored_while_one_looks_is_on_the_next_page(site, pages):
     site.bank.forget("late", "only a test", site.clock())
 
 
+def test_the_practice_of_a_round_is_no_run_of_its_own_and_its_link_leads_to_its_episodes(
+    site, pages
+):
+    site.store.add(an_episode("practised", run="round-1-practice"))
+    shown = pages.get("/runs/round-1-practice")
+    assert shown.url.path == "/episodes"
+    assert re.findall(r'href="/episodes/(\w+)"', shown.text) == ["practised"]
+    site.bank.forget("practised", "only a test", site.clock())
+    assert pages.get("/runs/round-1-practice").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("path", "status"),
     [

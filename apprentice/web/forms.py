@@ -37,5 +37,5 @@ async def filled(access: Access, request: Request) -> dict[str, str]:
 
 
 def done(where: str) -> RedirectResponse:
-    """Return the way to the page that shows what was changed."""
+    """Return the way to the page that shows what was asked for, or changed."""
     return RedirectResponse(where, 303)
