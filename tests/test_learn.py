@@ -21,8 +21,8 @@ from apprentice.commands.learn import (
 from apprentice.gate.exam import Comparison
 from apprentice.gate.gate import Gated
 from apprentice.gate.promises import gate_file, read_promise
-from apprentice.loop.judging import decided, promote, settle
-from apprentice.loop.pool import pooled, unjudged
+from apprentice.loop.judging import decided, promote, settle, unjudged
+from apprentice.loop.pool import pooled
 from apprentice.loop.reports import Distilled, Examined, Record, Started, record_of, to_json
 from apprentice.loop.site import Site
 from apprentice.loop.stages import NotALearnerError, start

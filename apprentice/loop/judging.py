@@ -13,7 +13,7 @@ from apprentice.gate.exam import MEMORY, Comparison, exam_tasks, leave, seated
 from apprentice.gate.gate import Gated, bar_of, gate, range_veto
 from apprentice.gate.internalise import Probed, probe
 from apprentice.gate.promises import Promise, conditions, left_open, read_promise, write_promise
-from apprentice.loop.reports import Examined, Promoted, Record, Settled
+from apprentice.loop.reports import Examined, Promoted, Record, Settled, Started
 from apprentice.loop.site import Site, practice_of
 from apprentice.runs.runs import Watcher
 from apprentice.settings.acting import ADAPTERS, LEARNERS, Named, settled
@@ -93,6 +93,14 @@ def decided(site: Site, specs: tuple[str, str], examined: Examined) -> Promoted:
         internalised=probed.idle,
         tokens_saved=probed.tokens_saved,
     )
+
+
+def unjudged(site: Site, started: Started) -> str | None:
+    """Return the student if nobody examined it yet: it may act, though it learned nothing new."""
+    if started.student == started.incumbent:
+        return None
+    judged = site.rounds.outcome(Named.parse(started.student).adapter)
+    return started.student if judged is None else None
 
 
 async def trial(

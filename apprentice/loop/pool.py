@@ -11,9 +11,8 @@ to climb on the held-out tasks, for a lucky one and what is made of it share the
 
 from collections.abc import Iterator
 
-from apprentice.loop.reports import Record, Started, record_of
+from apprentice.loop.reports import Record, record_of
 from apprentice.loop.site import Site
-from apprentice.settings.acting import Named
 
 
 def pooled(site: Site, record: Record) -> list[str]:
@@ -22,14 +21,6 @@ def pooled(site: Site, record: Record) -> list[str]:
     assert record.recall is not None
     before = [id for each in _before(site) for id in _made_by(record.start.student, each)]
     return [*before, *(each.id for each in record.recall.attempts)]
-
-
-def unjudged(site: Site, started: Started) -> str | None:
-    """Return the student if nobody examined it yet: it may act, though it learned nothing new."""
-    if started.student == started.incumbent:
-        return None
-    judged = site.rounds.outcome(Named.parse(started.student).adapter)
-    return started.student if judged is None else None
 
 
 def _before(site: Site) -> Iterator[Record]:

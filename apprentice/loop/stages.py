@@ -17,8 +17,8 @@ from apprentice.loop.absorbing import learn_from
 from apprentice.loop.ahead import meanwhile, plan_of, planned_again, usable
 from apprentice.loop.curriculum import stratified
 from apprentice.loop.distil import cold_start, distil_into
-from apprentice.loop.judging import decided
-from apprentice.loop.pool import pooled, unjudged
+from apprentice.loop.judging import decided, unjudged
+from apprentice.loop.pool import pooled
 from apprentice.loop.practice import LOOKED_BACK, make, missing, planned, practising, unbriefed
 from apprentice.loop.reports import (
     Absorbed,
