@@ -10,14 +10,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from agent.endpoints.endpoint import Endpoint, EndpointError, ReplyError
-from agent.endpoints.structured import (
-    CORRECT,
-    LONGEST_SHOWN,
-    OverlongError,
-    Reply,
-    read_as,
-    request_for,
-)
+from agent.endpoints.structured import Reply, Wrong, corrected, read_as, request_for
 from environments.episode import Completion
 from environments.transcript import Message, Turn
 
@@ -83,16 +76,17 @@ class ChatPolicy:
 
     async def _in_words(self, chat: Chat, form: type[Reply], seed: int) -> Reply:
         chat = _adding(chat, request_for(form))
-        answer = await self._client.write(chat, seed)
-        try:
-            return read_as(answer.text, form)
-        except OverlongError:
-            raise  # it would repeat itself
-        except ReplyError as error:
-            fault = CORRECT.format(fault=error)
-        wrong = {"role": "assistant", "content": answer.text[:LONGEST_SHOWN]}
-        answer = await self._client.write([*chat, wrong, {"role": "user", "content": fault}], seed)
-        return read_as(answer.text, form)
+
+        async def say(wrong: Wrong | None) -> Completion:
+            shown: Chat = []
+            if wrong is not None:
+                shown = [
+                    {"role": "assistant", "content": wrong.text},
+                    {"role": "user", "content": wrong.fault},
+                ]
+            return await self._client.write([*chat, *shown], seed)
+
+        return await corrected(say, form)
 
 
 def reach(endpoint: Endpoint) -> str:

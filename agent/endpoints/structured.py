@@ -5,7 +5,8 @@ are asked here, so that a critic works with either.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -29,6 +30,14 @@ Reply = TypeVar("Reply", bound=BaseModel)
 
 class OverlongError(ReplyError):
     """The model wrote more than is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """An answer that is not in its form."""
+
+    text: str  # its beginning
+    fault: str  # in words for its writer
 
 
 class Writer(Protocol):
@@ -66,20 +75,36 @@ async def ask(
     if isinstance(writer, Asker):
         return await writer.ask(messages, form, seed=seed)
     asked = (*messages, Message(Origin.CRITIQUE, request_for(form)))
-    answer = await writer.complete(Turn(messages=asked, seed=seed, episode=about))
+
+    async def say(wrong: Wrong | None) -> Completion:
+        shown: tuple[Message, ...] = ()
+        if wrong is not None:
+            shown = (Message(Origin.POLICY, wrong.text), Message(Origin.CRITIQUE, wrong.fault))
+        return await writer.complete(Turn(messages=(*asked, *shown), seed=seed, episode=about))
+
+    return await corrected(say, form)
+
+
+async def corrected(
+    say: Callable[[Wrong | None], Awaitable[Completion]], form: type[Reply]
+) -> Reply:
+    """Return an answer in a form, for which its writer has two tries.
+
+    Args:
+        say: has an answer written; the second time, after the one that was wrong.
+        form: what it is to be.
+
+    Raises:
+        ReplyError: it was wrong again, or too long to be read.
+    """
+    answer = await say(None)
     try:
         return read_as(answer.text, form)
     except OverlongError:
         raise  # it would repeat itself
     except ReplyError as error:
-        fault = CORRECT.format(fault=error)
-    again = (
-        *asked,
-        Message(Origin.POLICY, answer.text[:LONGEST_SHOWN]),
-        Message(Origin.CRITIQUE, fault),
-    )
-    answer = await writer.complete(Turn(messages=again, seed=seed, episode=about))
-    return read_as(answer.text, form)
+        wrong = Wrong(answer.text[:LONGEST_SHOWN], CORRECT.format(fault=error))
+    return read_as((await say(wrong)).text, form)
 
 
 @cache
