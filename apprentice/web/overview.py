@@ -37,7 +37,7 @@ class Totals:
 
     episodes: int
     solved: int
-    tokens: int
+    tokens: int  # of the runs alone
 
     @classmethod
     def of(cls, tallies: Sequence[Tallied], practised: Sequence[Practised] = ()) -> "Totals":
